@@ -88,15 +88,10 @@ func Run(ctx context.Context, cfg Config) error {
 	clientIPs := clientip.New(cfg.TrustedProxies)
 
 	telemetry := httpserver.Telemetry{Log: log, Registry: registry, Tracer: tracer}
-	searches := admission.NewSearchLocks()
-	api := httpapi.New(httpapi.Config{
+	httpServer, err := httpserver.Listen(cfg.HTTP, conns.Limit("http", cfg.HTTP.MaxConns), httpserver.Instrument(newPageAndAPI(cfg.Web, log, httpapi.Config{
 		Tasks: tasks, Lists: lists, Allow: limiter.Allow, ClientIP: clientIPs.FromHTTP,
-		Watch: hub.Watch, AcquireStream: streams.Acquire, AcquireSearch: searches.Acquire,
-	})
-	page := web.New(cfg.Web, web.Dependencies{
-		Tasks: tasks, Allow: limiter.Allow, ClientIP: clientIPs.FromHTTP, AcquireSearch: searches.Acquire, Now: time.Now, Log: log,
-	})
-	httpServer, err := httpserver.Listen(cfg.HTTP, conns.Limit("http", cfg.HTTP.MaxConns), httpserver.Instrument(serveBoth(api, page), cfg.HTTP, telemetry))
+		Watch: hub.Watch, AcquireStream: streams.Acquire, AcquireSearch: admission.NewSearchLocks().Acquire,
+	}), cfg.HTTP, telemetry))
 	if err != nil {
 		return err
 	}
@@ -122,10 +117,14 @@ func Run(ctx context.Context, cfg Config) error {
 	)
 }
 
-// serveBoth returns the handler of API and page, which share a port. The path decides
-// before the rate limiter, which is part of the API: document and assets are not limited.
-func serveBoth(api, page http.Handler) http.Handler {
+// newPageAndAPI returns the handler of the page and of the API, which share a port.
+func newPageAndAPI(cfg web.Config, log *slog.Logger, deps httpapi.Config) http.Handler {
+	api := httpapi.New(deps)
+	page := web.New(cfg, web.Dependencies{
+		Tasks: deps.Tasks, Allow: deps.Allow, ClientIP: deps.ClientIP, AcquireSearch: deps.AcquireSearch, Now: time.Now, Log: log,
+	})
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		// Before the rate limit of the API, which does not count documents and assets.
 		if web.Serves(r.URL.Path) {
 			page.ServeHTTP(w, r)
 			return

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"context"
 	"net/http"
 	"strconv"
 	"strings"
@@ -68,13 +69,13 @@ func (s *submission) readPriority() (int, error) {
 
 // writeFailure writes the list with the error, and with what was typed. A change that
 // another request made meanwhile is no error.
-func (p *page) writeFailure(w http.ResponseWriter, s *submission, err error) {
+func (p *page) writeFailure(ctx context.Context, w http.ResponseWriter, s *submission, err error) {
 	d := document{Selected: s.selected}
 	var found *conflict
 	if apperr.Of(err).Kind == apperr.PreconditionFailed {
-		found, err = p.findConflict(s, err)
+		found, err = p.findConflict(ctx, s, err)
 		if err == nil {
-			http.Redirect(w, s.Request, s.selected.WithoutTask().Address(), http.StatusSeeOther)
+			s.redirectToList(w)
 			return
 		}
 	}
@@ -143,8 +144,8 @@ func (s *submission) repetition(found *conflict) *repetition {
 
 // findConflict returns both states after a version mismatch. The error is nil if the task
 // already is as the form wants it, perhaps because the form was sent twice.
-func (p *page) findConflict(s *submission, mismatch error) (*conflict, error) {
-	now, err := p.Tasks.Get(s.Context(), s.id)
+func (p *page) findConflict(ctx context.Context, s *submission, mismatch error) (*conflict, error) {
+	now, err := p.Tasks.Get(ctx, s.id)
 	if err != nil {
 		return nil, err
 	}

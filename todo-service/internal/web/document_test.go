@@ -122,6 +122,33 @@ func TestSearchKeepsTheFilter(t *testing.T) {
 	}
 }
 
+func TestSortKeepsFilterAndSearch(t *testing.T) {
+	t.Parallel()
+	f := newFixture()
+	for i, title := range []string{"A1", "B", "A2", "A3"} {
+		f.create(t, title, []int{50, 0, 75, 0}[i])
+	}
+	f.change(t, 4, task.Change{Done: new(true)})
+	root := f.document(t, "/?done=false&q=a", http.StatusOK)
+	for sort, want := range map[string][]string{"-priority": {"A2", "A1"}, "priority": {"A1", "A2"}, "-id": {"A2", "A1"}, "id": {"A1", "A2"}} {
+		sorted := f.press(t, root, button(t, root, "Apply"), map[string][]string{"sort": {sort}}).parse(t)
+		if got := titles(sorted); !slices.Equal(got, want) {
+			t.Errorf("sorted by %s: %q", sort, got)
+		}
+		if got := value(element(t, sorted, "sort")); got != sort {
+			t.Errorf("sorted by %s: the field has %q", sort, got)
+		}
+		for _, name := range []string{"Search", "Apply"} {
+			if got := titles(f.press(t, sorted, button(t, sorted, name), nil).parse(t)); !slices.Equal(got, want) {
+				t.Errorf("sorted by %s, then %s: %q", sort, name, got)
+			}
+		}
+		if got := attribute(link(t, sorted, "All 4"), "href"); got != "/?q=a&sort="+sort {
+			t.Errorf("the filter leads to %s", got)
+		}
+	}
+}
+
 func TestEmptyListSaysWhatToDo(t *testing.T) {
 	t.Parallel()
 	for target, want := range map[string]struct{ shown, hidden string }{
@@ -161,13 +188,15 @@ func TestLinksLeadThroughThePages(t *testing.T) {
 		f.create(t, want[i], 0)
 	}
 	var got []string
-	target := "/?done=false"
+	slices.Reverse(want)
+	const first = "/?done=false&sort=-id"
+	target := first
 	for range 3 {
 		root := f.document(t, target, http.StatusOK)
 		got = append(got, titles(root)...)
-		first := elements(root, func(n *html.Node) bool { return n.Data == "a" && text(n) == "First page" })
-		if (target == "/?done=false") != (len(first) == 0) || len(first) > 0 && attribute(first[0], "href") != "/?done=false" {
-			t.Errorf("%s: %d links to the first page", target, len(first))
+		back := elements(root, func(n *html.Node) bool { return n.Data == "a" && text(n) == "First page" })
+		if (target == first) != (len(back) == 0) || len(back) > 0 && attribute(back[0], "href") != first {
+			t.Errorf("%s: %d links to the first page", target, len(back))
 		}
 		if len(got) < len(want) {
 			target = attribute(link(t, root, "Next page"), "href")
@@ -225,7 +254,9 @@ func TestInvalidQueryIsAnsweredWithASentence(t *testing.T) {
 	t.Parallel()
 	for target, want := range map[string]string{
 		"/?done=maybe":                    "The tasks cannot be shown Done must be true or false. Use the links and the search of this page.",
-		"/?after=x":                       "The tasks cannot be shown After must be a whole number from 1 to 9223372036854775807. Use the links and the search of this page.",
+		"/?sort=title":                    "The tasks cannot be shown Sort must be id, -id, priority or -priority. Use the links and the search of this page.",
+		"/?sort=priority&after=7":         "The tasks cannot be shown After must be taken from the Link of a page with the same sort. Use the links and the search of this page.",
+		"/?after=x":                       "The tasks cannot be shown After must be a whole number from 0 to 9223372036854775807. Use the links and the search of this page.",
 		"/?q=" + strings.Repeat("x", 201): "The tasks cannot be shown Q must be at most 200 characters. Use the links and the search of this page.",
 		"/?task=x":                        "The task cannot be shown Task must be a whole number from 1 to 9223372036854775807. Use the links and the search of this page.",
 	} {

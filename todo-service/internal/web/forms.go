@@ -25,8 +25,7 @@ type submission struct {
 	change   task.Change
 }
 
-// handleForm returns the handler of a form. apply makes the change; the response then
-// leads back to the list, with the selection that was on.
+// handleForm returns the handler of a form. apply makes the change.
 func (p *page) handleForm(apply func(*submission) error) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		if !p.readForm(w, r) {
@@ -35,19 +34,25 @@ func (p *page) handleForm(apply func(*submission) error) http.HandlerFunc {
 		// An invalid list is an empty one.
 		list, _ := url.ParseQuery(r.PostForm.Get("list"))
 		s := &submission{Request: r, selected: readSelection(list)}
+		invalid := s.readTarget()
 		err := p.allow(r)
 		if err == nil {
-			err = s.readTarget()
+			err = invalid
 		}
 		if err == nil {
 			err = apply(s)
 		}
 		if err != nil {
-			p.writeFailure(w, s, err)
+			p.writeFailure(r.Context(), w, s, err)
 			return
 		}
-		http.Redirect(w, r, s.selected.WithoutTask().Address(), http.StatusSeeOther)
+		s.redirectToList(w)
 	}
+}
+
+// redirectToList leads back to the list, with the selection that was on.
+func (s *submission) redirectToList(w http.ResponseWriter) {
+	http.Redirect(w, s.Request, s.selected.WithoutTask().Address(), http.StatusSeeOther)
 }
 
 // readForm parses the form, or writes the response to a request that is none.

@@ -13,10 +13,10 @@ type priorityLevel struct {
 
 // priorityLevels divide the priorities from 0 to 100, in ascending order. The script has
 // the same table.
-var priorityLevels = []priorityLevel{{"low", 0}, {"normal", 25}, {"high", 50}, {"urgent", 75}}
+var priorityLevels = []priorityLevel{{"low", 0}, {"normal", 1}, {"high", 50}, {"urgent", 75}}
 
 // defaultPriority is the priority that the form for adding has at first.
-const defaultPriority = 25
+const defaultPriority = 1
 
 // priorityName returns the name of the level of a priority.
 func priorityName(priority int) string {
@@ -49,7 +49,7 @@ func priorityOptions(priority int) []option {
 	return options
 }
 
-// age returns the time since t in its largest unit, or the day of t after a week.
+// age returns the time since t in its largest unit, or the day of t after 30 days.
 func age(now, t time.Time) string {
 	const day = 24 * time.Hour
 	switch d := now.Sub(t); {
@@ -59,7 +59,7 @@ func age(now, t time.Time) string {
 		return fmt.Sprintf("%d min", d/time.Minute)
 	case d < day:
 		return fmt.Sprintf("%d h", d/time.Hour)
-	case d < 7*day:
+	case d < 30*day:
 		return fmt.Sprintf("%d d", d/day)
 	}
 	if t.UTC().Year() == now.UTC().Year() {

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"cmp"
 	"math"
 	"net/url"
 	"strconv"
@@ -13,6 +14,7 @@ import (
 type selection struct {
 	Done  string // "true", "false", or "" for all
 	Text  string // part of the title
+	Sort  string // a task.Order, or "" for the order of creation
 	After string // cursor of a later page
 	Shown string // id of the task whose details are shown
 }
@@ -20,7 +22,7 @@ type selection struct {
 // readSelection reads the parameters that it knows. It ignores others, which links from
 // elsewhere may have.
 func readSelection(values url.Values) selection {
-	return selection{Done: values.Get("done"), Text: values.Get("q"), After: values.Get("after"), Shown: values.Get("task")}
+	return selection{Done: values.Get("done"), Text: values.Get("q"), Sort: values.Get("sort"), After: values.Get("after"), Shown: values.Get("task")}
 }
 
 // query returns the selection as the application knows it. The error is apperr.Invalid.
@@ -33,10 +35,15 @@ func (s selection) query() (task.Query, error) {
 	default:
 		return q, apperr.InvalidFields(apperr.Field{Name: "done", Problem: "must be true or false"})
 	}
+	if s.Sort != "" {
+		var problem string
+		if q.Order, problem = task.ParseOrder(s.Sort); problem != "" {
+			return q, apperr.InvalidFields(apperr.Field{Name: "sort", Problem: problem})
+		}
+	}
 	if s.After != "" {
-		var err error
-		if q.After, err = parseID("after", s.After); err != nil {
-			return q, err
+		if problem := q.SetAfter(s.After); problem != "" {
+			return q, apperr.InvalidFields(apperr.Field{Name: "after", Problem: problem})
 		}
 	}
 	return q, nil
@@ -52,6 +59,7 @@ func (s selection) String() string {
 	}
 	set("done", s.Done)
 	set("q", s.Text)
+	set("sort", s.Sort)
 	set("after", s.After)
 	set("task", s.Shown)
 	return values.Encode()
@@ -74,9 +82,24 @@ func (s selection) WithoutTask() selection {
 	return s
 }
 
-// firstPage returns the first page of the tasks in another state, with the same search.
+// firstPage returns the first page of the tasks in another state, with the same search and
+// order.
 func (s selection) firstPage(done string) selection {
-	return selection{Done: done, Text: s.Text}
+	return selection{Done: done, Text: s.Text, Sort: s.Sort}
+}
+
+// SortOptions returns the options of the field for the order.
+func (s selection) SortOptions() []option {
+	options := []option{
+		{Value: string(task.ByPriorityDescending), Name: "Priority"},
+		{Value: string(task.ByPriority), Name: "Lowest priority"},
+		{Value: string(task.ByIDDescending), Name: "Newest"},
+		{Value: string(task.ByID), Name: "Oldest"},
+	}
+	for i, o := range options {
+		options[i].Selected = o.Value == cmp.Or(s.Sort, string(task.ByID))
+	}
+	return options
 }
 
 // parseID parses a positive number that this service has written. The error is
