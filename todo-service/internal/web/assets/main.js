@@ -9,6 +9,7 @@ import { Countdown } from './countdown.js';
 import { Counts } from './counts.js';
 import { Deletions } from './deletions.js';
 import { Editor } from './editor.js';
+import { nextFrame } from './frame.js';
 import { Gestures } from './gestures.js';
 import { HistoryPanel } from './history.js';
 import { Shortcuts } from './keys.js';
@@ -42,7 +43,7 @@ const view = new ListView({
 });
 const draw = (id, how) => view.draw(id, how);
 const changes = new Changes({ tasks, draw, status, countdown, gone: offerToAddAgain });
-const deletions = new Deletions({ tasks, draw, status, countdown });
+const deletions = new Deletions({ tasks, draw, status, countdown, restored: focusRestored });
 const adding = new Adding(find('add'), {
   tasks, rows, draw, status, countdown, apply: applyEvent, added: (task) => status.announce(addedSentence(task)),
 });
@@ -89,6 +90,11 @@ function unsavedOf(id) {
   return changes.get(id) ?? deletions.get(id) ?? adding.get(id);
 }
 
+/** Moves the focus to a row that is back, once it is drawn. */
+function focusRestored(id) {
+  nextFrame(() => rows.select(id, { focus: true }));
+}
+
 /** Takes an event of the contract. */
 function applyEvent(event) {
   if (adding.holdBack(event)) return;
@@ -111,14 +117,14 @@ function hasMoved(before, after) {
 }
 
 /** Shows what was loaded, and settles what it answers. */
-function showLoaded() {
+function showLoaded(again) {
   failure?.remove();
   find('nothing-found').hidden = true; // the view says it in its own words
   for (const id of tasks.order) {
     changes.settle(id);
     editor.notice(id);
   }
-  view.drawAll();
+  view.drawAll({ again });
   counts.refresh();
 }
 
