@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"path"
 	"strconv"
+	"sync"
 
 	"example.com/todo/platform/httpserver"
 	"example.com/todo/todo-service/internal/contentcoding"
@@ -41,9 +42,9 @@ var contentTypes = map[string]string{
 	".webmanifest": "application/manifest+json",
 }
 
-// loadAssets reads and compresses the embedded files. It panics if one of them cannot be
-// served, which no test overlooks.
-func loadAssets() *assetSet {
+// loadAssets reads and compresses the embedded files, once. It panics if one of them cannot
+// be served, which no test overlooks.
+var loadAssets = sync.OnceValue(func() *assetSet {
 	const folder = "assets"
 	entries, err := assetFiles.ReadDir(folder) // sorted by name
 	if err != nil {
@@ -67,7 +68,7 @@ func loadAssets() *assetSet {
 	set.hash = hex.EncodeToString(sum.Sum(nil)[:8])
 	set.root = "/assets/" + set.hash
 	return set
-}
+})
 
 func compress(content []byte) []byte {
 	var buffer bytes.Buffer
