@@ -10,11 +10,14 @@ import (
 	"example.com/todo/todo-service/internal/task"
 )
 
+// defaultSort is the order of a list whose address names none.
+const defaultSort = string(task.ByPriorityDescending)
+
 // selection is what the query string of the page selects, as text.
 type selection struct {
 	Done  string // "true", "false", or "" for all
 	Text  string // part of the title
-	Sort  string // a task.Order, or "" for the order of creation
+	Sort  string // a task.Order, or "" for defaultSort
 	After string // cursor of a later page
 	Shown string // id of the task whose details are shown
 }
@@ -35,11 +38,9 @@ func (s selection) query() (task.Query, error) {
 	default:
 		return q, apperr.InvalidFields(apperr.Field{Name: "done", Problem: "must be true or false"})
 	}
-	if s.Sort != "" {
-		var problem string
-		if q.Order, problem = task.ParseOrder(s.Sort); problem != "" {
-			return q, apperr.InvalidFields(apperr.Field{Name: "sort", Problem: problem})
-		}
+	var problem string
+	if q.Order, problem = task.ParseOrder(cmp.Or(s.Sort, defaultSort)); problem != "" {
+		return q, apperr.InvalidFields(apperr.Field{Name: "sort", Problem: problem})
 	}
 	if s.After != "" {
 		if problem := q.SetAfter(s.After); problem != "" {
@@ -97,10 +98,13 @@ func (s selection) SortOptions() []option {
 		{Value: string(task.ByID), Name: "Oldest"},
 	}
 	for i, o := range options {
-		options[i].Selected = o.Value == cmp.Or(s.Sort, string(task.ByID))
+		options[i].Selected = o.Value == cmp.Or(s.Sort, defaultSort)
 	}
 	return options
 }
+
+// DefaultSort returns the order of a list whose address names none.
+func (s selection) DefaultSort() string { return defaultSort }
 
 // parseID parses a positive number that this service has written. The error is
 // apperr.Invalid, and names the field.

@@ -14,8 +14,12 @@ export class Anchor {
     this.#list = list;
     addEventListener('pointermove', (event) => {
       this.#pointer = event.pointerType === 'mouse' ? event : null;
-      if ((this.#above || this.#below) && !list.contains(event.target)) this.release();
+      if (!list.contains(event.target)) this.release();
     }, { passive: true });
+    addEventListener('keydown', () => { // the keyboard is used, so nothing is aimed at
+      this.#pointer = null;
+      this.release();
+    });
     document.documentElement.addEventListener('pointerleave', () => { this.#pointer = null; });
   }
 
@@ -38,6 +42,7 @@ export class Anchor {
 
   /** Takes back the space that was added. */
   release() {
+    if (!this.#above && !this.#below) return;
     this.#above = 0;
     this.#below = 0;
     this.#apply();

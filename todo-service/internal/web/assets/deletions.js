@@ -29,7 +29,8 @@ export class Deletions {
 
   /**
    * @param {{tasks: import('./tasks.js').TaskList, draw: (id: number, how?: object) => void,
-   *   status: import('./status.js').Status, countdown: import('./countdown.js').Countdown}} parts
+   *   status: import('./status.js').Status, countdown: import('./countdown.js').Countdown, restored: (id: number) => void}} parts
+   *   restored is called when a deletion was undone
    */
   constructor(parts) {
     this.#parts = parts;
@@ -87,6 +88,7 @@ export class Deletions {
     const deletion = this.#deletions.get(last);
     if (!deletion || deletion.sent) return false;
     this.#forget(last, deletion);
+    this.#parts.restored(last);
     this.#parts.status.announce(`${quote(deletion.task.title)} is back.`);
     return true;
   }

@@ -144,10 +144,10 @@ export function describeEvent(event, before) {
   const details = [];
   if (before && before.task.title !== task.title) details.push(`renamed from ${quote(before.task.title)} to ${quote(task.title)}`);
   if (before && before.task.priority !== task.priority) {
-    details.push(`priority changed from ${describePriority(before.task.priority)} to ${describePriority(task.priority)}`);
+    details.push(describePriorities(before.task.priority, task.priority));
   }
   switch (event.type) {
-    case 'task.created': return `Added as ${quote(task.title)}, ${describePriority(task.priority)}.`;
+    case 'task.created': return `Added as ${quote(task.title)}, ${levelOf(task.priority)}.`;
     case 'task.completed': details.unshift('completed'); break;
     case 'task.reopened': details.unshift('reopened'); break;
     case 'task.deleted': details.unshift('deleted'); break;
@@ -157,7 +157,8 @@ export function describeEvent(event, before) {
   return `${text[0].toUpperCase()}${text.slice(1)}.`;
 }
 
-/** Returns a priority in words; with its number where the words of two would be the same. */
-function describePriority(priority) {
-  return `${levelOf(priority)} (${priority})`;
+/** Returns a change of priority in words; in numbers where both have the same word. */
+function describePriorities(before, after) {
+  const [from, to] = [levelOf(before), levelOf(after)];
+  return from === to ? `priority changed from ${before} to ${after}` : `priority changed from ${from} to ${to}`;
 }

@@ -15,6 +15,8 @@ export class ListView {
   #remote = new Set();
   #holds = new Set();
   #order = null;
+  /** Whether the whole list is drawn again, so that it stays where it is. */
+  #again = false;
 
   /**
    * @param {{tasks: import('./tasks.js').TaskList, rows: import('./rows.js').Rows, anchor: import('./anchor.js').Anchor,
@@ -39,8 +41,12 @@ export class ListView {
     this.#schedule();
   }
 
-  /** Draws the whole list in the next frame. */
-  drawAll() {
+  /**
+   * Draws the whole list in the next frame.
+   * @param {{again: boolean}} how again says that it is the same view as before
+   */
+  drawAll({ again }) {
+    this.#again ||= again;
     for (const id of this.#parts.tasks.order) this.#changed.add(id);
     this.#order = null;
     this.#schedule();
@@ -89,11 +95,15 @@ export class ListView {
     this.#moved = new Set();
     this.#remote = new Set();
     const order = tasks.order.filter((id) => !this.#parts.isHidden(id));
-    anchor.keep((row) => moved.has(rows.idOf(row)), () => {
+    const change = () => {
       if (this.#order === null || moved.size > 0) rows.sync(order, moved);
       this.#order = order;
       for (const id of changed) rows.update(id);
-    });
+    };
+    // What the reader did here may move rows; what came from elsewhere may not.
+    if (remote.size > 0 || this.#again) anchor.keep((row) => moved.has(rows.idOf(row)), change);
+    else change();
+    this.#again = false;
     for (const id of remote) rows.mark(id);
     this.#showEmpty(order.length === 0 && tasks.complete);
   }

@@ -15,8 +15,9 @@ export class Loader {
 
   /**
    * @param {{tasks: import('./tasks.js').TaskList, list: HTMLElement, end: HTMLElement, status: import('./status.js').Status,
-   *   countdown: import('./countdown.js').Countdown, loaded: () => void}} parts
-   *   end is an element below the last row; loaded is called when the model has changed
+   *   countdown: import('./countdown.js').Countdown, loaded: (again: boolean) => void}} parts
+   *   end is an element below the last row; loaded is called when the model has changed; again
+   *   says that the view is the same as before
    */
   constructor(parts) {
     this.#parts = parts;
@@ -41,7 +42,7 @@ export class Loader {
       this.#setBusy(false);
       this.#parts.status.notice('list', '');
       tasks.show(view);
-      loaded();
+      loaded(false);
       return;
     }
     await this.#read(view, 1);
@@ -68,10 +69,11 @@ export class Loader {
       this.#next = next;
       this.#pages = read;
       this.#current = true;
+      const again = view === tasks.view;
       tasks.replace(view, all, next !== '');
       status.notice('list', '');
       this.#setBusy(false);
-      loaded();
+      loaded(again);
     } catch (error) {
       if (error.name === 'AbortError') return; // another view was selected
       this.#setBusy(false);
@@ -91,7 +93,7 @@ export class Loader {
       this.#pages++;
       tasks.append(body, this.#next !== '');
       status.notice('list', '');
-      loaded();
+      loaded(true);
     } catch (error) {
       if (error.name !== 'AbortError') this.#showFailure(error, () => this.#readNext());
     } finally {

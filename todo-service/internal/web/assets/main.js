@@ -9,6 +9,7 @@ import { Countdown } from './countdown.js';
 import { Counts } from './counts.js';
 import { Deletions } from './deletions.js';
 import { Editor } from './editor.js';
+import { nextFrame } from './frame.js';
 import { Gestures } from './gestures.js';
 import { HistoryPanel } from './history.js';
 import { Shortcuts } from './keys.js';
@@ -42,7 +43,7 @@ const view = new ListView({
 });
 const draw = (id, how) => view.draw(id, how);
 const changes = new Changes({ tasks, draw, status, countdown, gone: offerToAddAgain });
-const deletions = new Deletions({ tasks, draw, status, countdown });
+const deletions = new Deletions({ tasks, draw, status, countdown, restored: focusRestored });
 const adding = new Adding(find('add'), {
   tasks, rows, draw, status, countdown, apply: applyEvent, added: (task) => status.announce(addedSentence(task)),
 });
@@ -89,6 +90,11 @@ function unsavedOf(id) {
   return changes.get(id) ?? deletions.get(id) ?? adding.get(id);
 }
 
+/** Moves the focus to a row that is back, once it is drawn. */
+function focusRestored(id) {
+  nextFrame(() => rows.select(id, { focus: true }));
+}
+
 /** Takes an event of the contract. */
 function applyEvent(event) {
   if (adding.holdBack(event)) return;
@@ -111,13 +117,14 @@ function hasMoved(before, after) {
 }
 
 /** Shows what was loaded, and settles what it answers. */
-function showLoaded() {
+function showLoaded(again) {
   failure?.remove();
+  find('nothing-found').hidden = true; // the view says it in its own words
   for (const id of tasks.order) {
     changes.settle(id);
     editor.notice(id);
   }
-  view.drawAll();
+  view.drawAll({ again });
   counts.refresh();
 }
 
@@ -142,8 +149,8 @@ const onRowOnly = (action) => () => (document.activeElement?.closest('.check') ?
 new Shortcuts([
   { keys: ['n'], shown: 'n', does: 'Add a task', run: () => adding.focus() },
   { keys: ['/'], shown: '/', does: 'Search', run: () => controls.focusSearch() },
-  { keys: ['j', 'ArrowDown'], shown: 'j or ↓', does: 'Next task', run: () => rows.move(1) },
-  { keys: ['k', 'ArrowUp'], shown: 'k or ↑', does: 'Previous task', run: () => rows.move(-1) },
+  { keys: ['j', 'ArrowDown'], shown: 'j or ↓', does: 'Next task', run: (event) => moveBy(1, event) },
+  { keys: ['k', 'ArrowUp'], shown: 'k or ↑', does: 'Previous task', run: (event) => moveBy(-1, event) },
   { keys: ['x', ' '], shown: 'x or Space', does: 'Complete or reopen', run: onRowOnly(actions.toggle) },
   { keys: ['e', 'Enter'], shown: 'e or Enter', does: 'Rename', run: onRowOnly(actions.rename) },
   {
@@ -155,6 +162,13 @@ new Shortcuts([
   { keys: ['h'], shown: 'h', does: 'History', run: onCurrent(actions.showHistory) },
   { keys: ['Escape'], shown: 'Esc', does: 'Back: close, clear the search, leave the list', run: goBack },
 ], find('help'));
+
+/** Moves the focus by rows. Outside of the list the arrows scroll the page. */
+function moveBy(step, event) {
+  if (event.key.startsWith('Arrow') && !list.contains(document.activeElement)) return false;
+  rows.move(step);
+  return true;
+}
 
 function goBack() {
   if (historyPanel.isOpen) return historyPanel.close();

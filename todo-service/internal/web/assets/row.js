@@ -49,7 +49,10 @@ export class RowFactory {
 /** Adds what only a script can do to the row. The row is one tab stop, so no button is. */
 function addTools(row, tools) {
   const group = tools.cloneNode(true);
-  group.insertBefore(row.querySelector('.delete'), group.querySelector('.more'));
+  const remove = row.querySelector('.delete');
+  remove.classList.add('icon-button');
+  remove.title = 'Delete (#)';
+  group.insertBefore(remove, group.querySelector('.more'));
   row.append(group);
   for (const button of row.querySelectorAll('button')) {
     button.type = 'button';
