@@ -50,11 +50,10 @@ func (p *page) loadDetails(ctx context.Context, d *document) error {
 	d.Details.ID, d.Details.List = id, d.Selected.WithoutTask()
 	d.Details.More, d.Details.History = more, describeHistory(events)
 	t, err := p.Tasks.Get(ctx, id)
+	if err != nil && apperr.Of(err).Kind == apperr.NotFound {
+		return nil
+	}
 	if err != nil {
-		if apperr.Of(err).Kind == apperr.NotFound {
-			d.Details.Editable = false
-			return nil
-		}
 		return err
 	}
 	d.Details.Editable, d.Details.Version = true, t.Version
@@ -67,13 +66,18 @@ func (p *page) loadDetails(ctx context.Context, d *document) error {
 // describeHistory returns the events in words, each by its difference from the one before.
 func describeHistory(events []task.Event) []historyLine {
 	var lines []historyLine
-	for i, e := range events {
+	var before *task.Task // nil for the first event, before which there is nothing, or what was purged
+	for _, e := range events {
 		add := func(title, format string, args ...any) {
 			lines = append(lines, historyLine{At: e.At, Words: fmt.Sprintf(format, args...), Title: title})
 		}
 		switch e.Type {
 		case task.Created:
 			add(e.Task.Title, "Created with priority %s:", describePriority(e.Task.Priority))
+		case task.Updated:
+			if before == nil {
+				add(e.Task.Title, "Changed to priority %s:", describePriority(e.Task.Priority))
+			}
 		case task.Completed:
 			add("", "Completed")
 		case task.Reopened:
@@ -81,19 +85,13 @@ func describeHistory(events []task.Event) []historyLine {
 		case task.Deleted:
 			add("", "Deleted")
 		}
-		if i == 0 {
-			if e.Type == task.Updated { // what it was before was purged
-				add(e.Task.Title, "Changed to priority %s:", describePriority(e.Task.Priority))
-			}
-			continue
-		}
-		before := events[i-1].Task
-		if e.Task.Title != before.Title {
+		if before != nil && e.Task.Title != before.Title {
 			add(e.Task.Title, "Renamed to")
 		}
-		if e.Task.Priority != before.Priority {
+		if before != nil && e.Task.Priority != before.Priority {
 			add("", "Priority changed from %s to %s", describePriority(before.Priority), describePriority(e.Task.Priority))
 		}
+		before = &e.Task
 	}
 	return lines
 }

@@ -152,10 +152,10 @@ func TestSortKeepsFilterAndSearch(t *testing.T) {
 func TestEmptyListSaysWhatToDo(t *testing.T) {
 	t.Parallel()
 	for target, want := range map[string]struct{ shown, hidden string }{
-		"/":          {"empty", "nothing-found"},
-		"/?done=":    {"empty", "nothing-found"},
-		"/?q=x":      {"nothing-found", "empty"},
-		"/?done=1":   {"", ""},
+		"/":                  {"empty", "nothing-found"},
+		"/?done=":            {"empty", "nothing-found"},
+		"/?q=x":              {"nothing-found", "empty"},
+		"/?done=1":           {"", ""},
 		"/?sort=id&after=99": {"nothing-found", "empty"},
 	} {
 		f := newFixture()
@@ -256,7 +256,7 @@ func TestInvalidQueryIsAnsweredWithASentence(t *testing.T) {
 		"/?done=maybe":                    "The tasks cannot be shown Done must be true or false. Use the links and the search of this page.",
 		"/?sort=title":                    "The tasks cannot be shown Sort must be id, -id, priority or -priority. Use the links and the search of this page.",
 		"/?sort=priority&after=7":         "The tasks cannot be shown After must be taken from the Link of a page with the same sort. Use the links and the search of this page.",
-		"/?sort=id&after=x":                       "The tasks cannot be shown After must be a whole number from 0 to 9223372036854775807. Use the links and the search of this page.",
+		"/?sort=id&after=x":               "The tasks cannot be shown After must be a whole number from 0 to 9223372036854775807. Use the links and the search of this page.",
 		"/?q=" + strings.Repeat("x", 201): "The tasks cannot be shown Q must be at most 200 characters. Use the links and the search of this page.",
 		"/?task=x":                        "The task cannot be shown Task must be a whole number from 1 to 9223372036854775807. Use the links and the search of this page.",
 	} {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
 	"unicode"
 	"unicode/utf8"
@@ -81,7 +82,11 @@ func (p *page) describeLoadFailure(r *http.Request, err error, heading string) (
 // request nor its end explains.
 func (p *page) describeFailure(r *http.Request, err error, status int, heading, hint string) failure {
 	e := apperr.Of(err)
-	f := failure{Heading: heading, Message: sentence(e.Message), Hint: hint}
+	message := e.Message
+	if e.Kind != apperr.Invalid {
+		message, _, _ = strings.Cut(message, "; ") // what follows tells a client of the API what to try
+	}
+	f := failure{Heading: heading, Message: sentence(message), Hint: hint}
 	switch e.Kind {
 	case apperr.Internal:
 		f.Hint = fmt.Sprintf(hint, logging.RequestID(r.Context()))

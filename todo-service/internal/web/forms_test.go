@@ -163,7 +163,7 @@ func TestFailedChangeIsAnsweredWithASentence(t *testing.T) {
 	}
 	limited := func(f *fixture, _ *testing.T) { f.refusal = 11500 * time.Millisecond }
 	away := func(f *fixture, _ *testing.T) {
-		f.store.err = apperr.New(apperr.Unavailable, "the database did not answer").WithCause(errors.New("secret"))
+		f.store.err = apperr.New(apperr.Unavailable, "the database did not answer; try again").WithCause(errors.New("secret"))
 	}
 	defect := func(f *fixture, _ *testing.T) { f.store.err = errors.New("secret") }
 	for name, test := range map[string]struct {
@@ -186,6 +186,7 @@ func TestFailedChangeIsAnsweredWithASentence(t *testing.T) {
 				f := newFixture()
 				f.create(t, "A", 30)
 				root := f.document(t, "/?done=false&task=1", http.StatusOK)
+				key := value(keyField(t, root))
 				pressed, typed := checkbox(t, root, "A"), url.Values(nil)
 				if control != "checkbox" {
 					pressed = button(t, root, control)
@@ -205,6 +206,9 @@ func TestFailedChangeIsAnsweredWithASentence(t *testing.T) {
 				if status := test.status; status >= 500 != strings.Contains(f.log.String(), "error") {
 					t.Errorf("%d is logged: %s", status, f.log)
 				}
+				if control == "Add" && value(keyField(t, root)) != key {
+					t.Error("the form for adding has another idempotency key")
+				}
 				f.refusal, f.store.err = 0, nil
 				repeated := repeatFailed(t, f, root, control, test.status)
 				if repeated.Status != http.StatusSeeOther {
@@ -214,6 +218,16 @@ func TestFailedChangeIsAnsweredWithASentence(t *testing.T) {
 			})
 		}
 	}
+}
+
+// keyField returns the field with the idempotency key of the form for adding.
+func keyField(t testing.TB, root *html.Node) *html.Node {
+	t.Helper()
+	found := elements(root, func(n *html.Node) bool { return attribute(n, "name") == "key" })
+	if len(found) != 1 || value(found[0]) == "" {
+		t.Fatalf("%d idempotency keys", len(found))
+	}
+	return found[0]
 }
 
 // repeatFailed sends a failed change again from the page about the failure. What was typed
@@ -281,7 +295,7 @@ func TestChangedMeanwhileShowsBothStates(t *testing.T) {
 			f.change(t, 1, task.Change{Title: new("B"), Priority: new(0)})
 			got := f.press(t, root, pressed, typed)
 			root = got.parse(t)
-			want := "Not saved: changed meanwhile Task 1 is at version 2, not 1; read it again. Compare both states and choose. Now B, priority low, open " + test.want
+			want := "Not saved: changed meanwhile Task 1 is at version 2, not 1. Compare both states and choose. Now B, priority low, open " + test.want
 			if failure := failureOf(t, root); got.Status != http.StatusPreconditionFailed || failure != want {
 				t.Errorf("%d: %s", got.Status, failure)
 			}

@@ -1,8 +1,11 @@
 package web
 
 import (
+	"slices"
 	"testing"
 	"time"
+
+	"example.com/todo/todo-service/internal/task"
 )
 
 func TestPriorityHasTheNameOfItsLevel(t *testing.T) {
@@ -26,6 +29,16 @@ func TestSelectedOptionHasThePriorityItself(t *testing.T) {
 		if len(selected) != 1 || selected[0] != want {
 			t.Errorf("%d: selected %q", priority, selected)
 		}
+	}
+}
+
+func TestHistoryBeginsWithWhatWasNotPurged(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 3, 10, 10, 0, 0, 0, time.UTC)
+	updated := task.Event{Type: task.Updated, Task: task.Task{Title: "A", Priority: 50}, At: now}
+	want := []historyLine{{now, "Changed to priority high (50):", "A"}}
+	if got := describeHistory([]task.Event{updated}); !slices.Equal(got, want) {
+		t.Errorf("got %+v", got)
 	}
 }
 

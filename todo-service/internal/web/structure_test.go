@@ -27,7 +27,7 @@ func states(t *testing.T) map[string]response {
 	root := f.document(t, "/?task=2", http.StatusOK)
 	f.change(t, 2, task.Change{Priority: new(1)})
 	states["conflict"] = f.press(t, root, button(t, root, "Save"), url.Values{"title": {"typed"}})
-	states["last page"] = f.request(http.MethodGet, "/?after=1&done=false")
+	states["last page"] = f.request(http.MethodGet, "/?sort=id&after=1&done=false")
 	states["details"] = f.request(http.MethodGet, "/?task=2&q=task")
 	states["invalid query"] = f.request(http.MethodGet, "/?done=maybe")
 	states["invalid title"] = f.post("/page/tasks", url.Values{"title": {""}, "priority": {"1"}})
