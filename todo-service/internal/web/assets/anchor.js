@@ -2,6 +2,9 @@
 // is being read. Browsers anchor by themselves only above the edge of the window, and lose
 // the anchor when rows move.
 
+import { nextFrame } from './frame.js';
+import { nextRow } from './groups.js';
+
 export class Anchor {
   #list;
   #pointer = null;
@@ -32,12 +35,20 @@ export class Anchor {
   keep(moves, change) {
     const anchors = this.#candidates().filter((row) => !moves(row))
       .map((row) => ({ row, top: row.getBoundingClientRect().top }));
+    this.#suspendBrowser();
     change();
     const anchor = anchors.find(({ row }) => row.isConnected);
     if (!anchor) return;
     const shift = anchor.row.getBoundingClientRect().top - anchor.top;
     if (Math.abs(shift) < 1) return;
     this.#scroll(shift);
+  }
+
+  /** The browser anchors while rows are measured for the first time, but not a change: that is done here. */
+  #suspendBrowser() {
+    const { style } = document.documentElement;
+    style.overflowAnchor = 'none';
+    nextFrame(() => nextFrame(() => { style.overflowAnchor = ''; }));
   }
 
   /** Takes back the space that was added. */
@@ -77,14 +88,14 @@ export class Anchor {
 
   #rowAt(x, y) {
     const row = document.elementFromPoint(x, y)?.closest('li');
-    return row?.parentElement === this.#list ? row : null;
+    return row && this.#list.contains(row) ? row : null;
   }
 }
 
 /** Returns a row and up to seven rows after it. */
 function successors(row) {
   const rows = [];
-  for (let next = row; next && rows.length < 8; next = next.nextElementSibling) rows.push(next);
+  for (let next = row; next && rows.length < 8; next = nextRow(next)) rows.push(next);
   return rows;
 }
 

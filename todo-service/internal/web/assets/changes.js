@@ -84,6 +84,11 @@ export class Changes {
     else if (entry.state === 'conflict') this.#askAgain(id, entry, task);
   }
 
+  /** Takes note that every task may have a newer state. */
+  settleAll() {
+    for (const id of [...this.#entries.keys()]) this.settle(id);
+  }
+
   /** Drops what is unsaved of a task, and shows the server's state. */
   discard(id) {
     const entry = this.#entries.get(id);

@@ -80,6 +80,11 @@ export class Editor {
     }
   }
 
+  /** Takes note that the renamed task may have a newer state. */
+  noticeCurrent() {
+    if (this.#edit) this.notice(this.#edit.id);
+  }
+
   #press(event) {
     if (event.isComposing) return;
     if (event.key === 'Enter') {

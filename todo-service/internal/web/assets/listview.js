@@ -47,7 +47,10 @@ export class ListView {
    */
   drawAll({ again }) {
     this.#again ||= again;
-    for (const id of this.#parts.tasks.order) this.#changed.add(id);
+    const { tasks, rows } = this.#parts;
+    for (const id of tasks.order) {
+      if (!rows.shows(tasks.get(id))) this.#changed.add(id);
+    }
     this.#order = null;
     this.#schedule();
   }

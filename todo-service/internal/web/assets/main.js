@@ -120,10 +120,8 @@ function hasMoved(before, after) {
 function showLoaded(again) {
   failure?.remove();
   find('nothing-found').hidden = true; // the view says it in its own words
-  for (const id of tasks.order) {
-    changes.settle(id);
-    editor.notice(id);
-  }
+  changes.settleAll();
+  editor.noticeCurrent();
   view.drawAll({ again });
   counts.refresh();
 }

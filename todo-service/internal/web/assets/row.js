@@ -18,8 +18,9 @@ export class RowFactory {
   /** @param {Document} document with the templates "row-template" and "tools-template" */
   constructor(document) {
     this.#tools = document.getElementById('tools-template').content.firstElementChild;
+    for (const button of this.#tools.children) makeSilent(button);
     this.#row = document.getElementById('row-template').content.firstElementChild;
-    addTools(this.#row, this.#tools);
+    this.complete(this.#row);
   }
 
   /** Returns a new row. @returns {HTMLLIElement} */
@@ -28,36 +29,38 @@ export class RowFactory {
   }
 
   /**
-   * Completes a row that the server rendered, and returns the task that it shows.
+   * Completes a row that the server rendered, with what only a script can do.
    * @param {HTMLLIElement} row
    */
-  adopt(row) {
-    addTools(row, this.#tools);
-    showTime(row.querySelector('time'));
-    const { id, version, priority, done, created } = row.dataset;
-    return {
-      id: Number(id),
-      version: Number(version),
-      priority: Number(priority),
-      done: done === 'true',
-      created_at: created,
-      title: row.querySelector('.title').textContent,
-    };
+  complete(row) {
+    row.setAttribute('role', 'listitem'); // its parent is a group, not the list
+    for (let last = row.lastElementChild; last.localName !== 'time'; last = row.lastElementChild) last.remove();
+    makeSilent(row.firstElementChild);
+    showTime(row.lastElementChild);
+    row.append(this.#tools.cloneNode(true));
   }
 }
 
-/** Adds what only a script can do to the row. The row is one tab stop, so no button is. */
-function addTools(row, tools) {
-  const group = tools.cloneNode(true);
-  const remove = row.querySelector('.delete');
-  remove.classList.add('icon-button');
-  remove.title = 'Delete (#)';
-  group.insertBefore(remove, group.querySelector('.more'));
-  row.append(group);
-  for (const button of row.querySelectorAll('button')) {
-    button.type = 'button';
-    button.tabIndex = -1;
-  }
+/** Makes a button one that submits no form. The row is one tab stop, so no button is. */
+function makeSilent(button) {
+  button.type = 'button';
+  if (button.tabIndex !== 0 || !button.hasAttribute('tabindex')) button.tabIndex = -1; // but the current row's
+}
+
+/**
+ * Returns the task that a row of the server shows.
+ * @param {HTMLLIElement} row
+ */
+export function readTask(row) {
+  const { id, version, priority, done, created } = row.dataset;
+  return {
+    id: Number(id),
+    version: Number(version),
+    priority: Number(priority),
+    done: done === 'true',
+    created_at: created,
+    title: row.querySelector('.title').textContent,
+  };
 }
 
 /**
@@ -133,7 +136,7 @@ function showUnsaved(row, unsaved) {
  */
 export function markChanged(row) {
   row.classList.remove('changed');
-  if (row.checkVisibility?.({ contentVisibilityAuto: true }) === false) return;
+  if (row.checkVisibility?.({ contentVisibilityAuto: true }) === false) return; // out of sight
   void row.offsetWidth; // so that the animation starts again
   row.classList.add('changed');
   row.addEventListener('animationend', () => row.classList.remove('changed'), { once: true });

@@ -2,13 +2,15 @@
 // made in portions, so that thousands of them do not delay a frame.
 
 import { nextFrame } from './frame.js';
-import { markChanged, showTask } from './row.js';
+import { Groups, nextRow } from './groups.js';
+import { markChanged, readTask, showTask } from './row.js';
 
 /** How long rows are made in one frame, in ms. */
 const BUDGET = 8;
 
 export class Rows {
   #list;
+  #groups;
   #factory;
   #describe;
   /** @type {Map<number|string, HTMLLIElement>} */
@@ -26,17 +28,28 @@ export class Rows {
   constructor(list, factory, describe) {
     this.#list = list;
     this.#factory = factory;
+    this.#groups = new Groups(list);
     this.#describe = describe;
   }
 
   /** Takes over the rows that the server rendered, and returns their tasks in order. */
   adopt() {
-    return [...this.#list.children].map((row) => {
-      const task = this.#factory.adopt(row);
+    const rows = this.#groups.adopt();
+    const tasks = rows.map((row) => {
+      const task = readTask(row);
       this.#elements.set(task.id, row);
       this.#order.push(task.id);
       return task;
     });
+    this.#completeRows(rows, 0);
+    return tasks;
+  }
+
+  /** Adds the tools to rows, from an index on, as long as the budget of a frame lasts. */
+  #completeRows(rows, index) {
+    const end = performance.now() + BUDGET;
+    while (index < rows.length && performance.now() < end) this.#factory.complete(rows[index++]);
+    if (index < rows.length) nextFrame(() => this.#completeRows(rows, index));
   }
 
   /** The ids of the list in order. */
@@ -57,7 +70,7 @@ export class Rows {
   /** Returns the id of the task in whose row a node is, or null. @param {Node|null} node */
   idOf(node) {
     const row = node instanceof Element ? node.closest('li[data-id]') : null;
-    if (!row || row.parentElement !== this.#list) return null;
+    if (!row || !this.#list.contains(row)) return null;
     const id = row.dataset.id;
     return /^\d+$/.test(id) ? Number(id) : id;
   }
@@ -72,15 +85,18 @@ export class Rows {
     const wanted = new Set(order);
     for (const [id, row] of this.#elements) {
       if (!wanted.has(id)) {
-        row.remove();
+        this.#groups.remove(row);
         this.#elements.delete(id);
       }
     }
     // Rows that kept their order among themselves stay in the document.
-    for (const id of moved) this.#elements.get(id)?.remove();
+    for (const id of moved) {
+      const row = this.#elements.get(id);
+      if (row) this.#groups.remove(row);
+    }
     this.#order = order;
     this.#portion++;
-    this.#place(0, this.#list.firstElementChild, this.#portion);
+    this.#place(0, this.#groups.first, this.#portion);
     this.#keepCurrent();
     this.#restoreFocus(focused);
   }
@@ -93,7 +109,7 @@ export class Rows {
       const id = this.#order[index];
       let row = this.#elements.get(id);
       if (row && row === next) {
-        next = next.nextElementSibling;
+        next = nextRow(next);
         continue;
       }
       if (!row) {
@@ -102,12 +118,23 @@ export class Rows {
         const { task, unsaved } = this.#describe(id);
         showTask(row, task, unsaved);
       }
-      this.#list.insertBefore(row, next);
+      this.#groups.insert(row, next);
       if (performance.now() > end) {
-        nextFrame(() => this.#place(index + 1, row.nextElementSibling, portion));
+        this.#groups.settle();
+        nextFrame(() => this.#place(index + 1, nextRow(row), portion));
         return;
       }
     }
+    this.#groups.settle();
+  }
+
+  /**
+   * Whether a row shows this version of a task, or will once it is made.
+   * @param {import('./tasks.js').Task} task
+   */
+  shows(task) {
+    const row = this.#elements.get(task.id);
+    return !row || row.dataset.version === String(task.version);
   }
 
   /** Shows the present state of a task. @param {number|string} id */
@@ -122,7 +149,8 @@ export class Rows {
     const row = this.#elements.get(from);
     if (!row) return;
     this.#elements.delete(from);
-    this.#elements.get(to)?.remove();
+    const double = this.#elements.get(to);
+    if (double) this.#groups.remove(double);
     this.#elements.set(to, row);
     if (this.#current === from) this.#current = to;
   }
