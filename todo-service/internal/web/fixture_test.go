@@ -41,10 +41,12 @@ type fixture struct {
 	searches int           // that run or wait
 }
 
-// brokenStore is a store whose methods fail while err is set.
+// brokenStore is a store whose methods fail while err is set, and whose lists take for ever
+// while it is frozen.
 type brokenStore struct {
 	task.Store
-	err error
+	err    error
+	frozen bool
 }
 
 func (s *brokenStore) Get(ctx context.Context, id int64) (task.Task, error) {
@@ -55,6 +57,10 @@ func (s *brokenStore) Get(ctx context.Context, id int64) (task.Task, error) {
 }
 
 func (s *brokenStore) List(ctx context.Context, q task.Query) ([]task.Task, error) {
+	if s.frozen {
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}
 	if s.err != nil {
 		return nil, s.err
 	}
