@@ -125,9 +125,10 @@ export function readRetryAfter(headers) {
  * Returns the pause before a repetition, in ms, with jitter: clients that failed together
  * do not come back together.
  * @param {number} repetition 0 for the first
+ * @param {number} [longest]
  */
-export function pauseBefore(repetition) {
-  return Math.min(FIRST_PAUSE * 2 ** repetition, MAX_PAUSE) * (0.5 + Math.random() / 2);
+export function pauseBefore(repetition, longest = MAX_PAUSE) {
+  return Math.min(FIRST_PAUSE * 2 ** repetition, longest) * (0.5 + Math.random() / 2);
 }
 
 /**

@@ -182,6 +182,7 @@ function goBack() {
 }
 
 initThemeSwitch(find('theme'));
+statistics.makeSheet(find('show-statistics'));
 keepTimesFresh(list);
 
 // The rows that the server rendered are the first page; a first request follows once the

@@ -44,6 +44,34 @@ export class Statistics {
     });
   }
 
+  /**
+   * Makes a button open the panel as a sheet, where it has no place beside the list.
+   * @param {HTMLButtonElement} button
+   */
+  makeSheet(button) {
+    if (!this.#address) return;
+    const show = (open) => {
+      this.#panel.classList.toggle('open', open);
+      button.setAttribute('aria-expanded', String(open));
+      if (open) this.#panel.querySelector('h2').focus({ preventScroll: true });
+      else button.focus({ preventScroll: true });
+    };
+    const close = make('button', 'icon-button close');
+    close.type = 'button';
+    close.setAttribute('aria-label', 'Close the statistics');
+    close.addEventListener('click', () => show(false));
+    this.#panel.querySelector('h2').tabIndex = -1;
+    this.#panel.querySelector('h2').after(close);
+    this.#panel.addEventListener('keydown', (event) => {
+      if (event.key !== 'Escape' || !this.#panel.classList.contains('open')) return;
+      event.stopPropagation();
+      show(false);
+    });
+    button.addEventListener('click', () => show(!this.#panel.classList.contains('open')));
+    button.setAttribute('aria-expanded', 'false');
+    button.hidden = false;
+  }
+
   /** Reads the statistics soon: a task was completed. */
   refresh() {
     if (this.#address) this.#schedule(Math.max(LAG, this.#last + PAUSE - performance.now()));
@@ -94,7 +122,7 @@ export class Statistics {
     this.#chart = makeSVG('svg', { class: 'chart', viewBox: `0 0 ${CHART.width} ${CHART.height}`, preserveAspectRatio: 'none', 'aria-hidden': 'true' });
     const scale = make('p', 'scale');
     scale.setAttribute('aria-hidden', 'true');
-    scale.append(make('span'), make('span'));
+    scale.append(make('span'), make('span'), make('span'));
     const table = make('table', 'visually-hidden');
     const caption = make('caption');
     caption.textContent = `Completed tasks by day (UTC), the last ${DAYS} days`;
@@ -127,10 +155,10 @@ export class Statistics {
       bar.append(title);
       return bar;
     }));
-    const [from, to] = this.#body.querySelectorAll('.scale span');
+    const [from, most, to] = this.#body.querySelectorAll('.scale span');
     from.textContent = shortDay(report.days[0].day);
-    to.textContent = `Today, most: ${highest.toLocaleString('en')} a day`;
-    if (report.days.every((day) => day.completed === 0)) to.textContent = 'Today';
+    most.textContent = report.days.some((day) => day.completed > 0) ? `highest ${highest.toLocaleString('en')}` : '';
+    to.textContent = 'today';
     this.#rows.replaceChildren(...report.days.map((day) => makeTableRow('td', day.day, String(day.completed))));
   }
 }

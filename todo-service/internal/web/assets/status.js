@@ -1,5 +1,5 @@
 // What the page says about itself: one polite live region for announcements and toasts,
-// and lines above the list for a condition that lasts.
+// and notices for a condition that lasts.
 
 /** How long announcements are collected before a screen reader gets them, in ms. */
 const COLLECT = 400;
@@ -39,7 +39,7 @@ export class Status {
   }
 
   /**
-   * Shows a line above the list, in the place of the line with the same key. A line is
+   * Shows a notice, in the place of the one with the same key. It is
    * announced when it appears, not when it changes.
    * @param {string} key
    * @param {string} sentence "" removes the line

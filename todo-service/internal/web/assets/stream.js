@@ -14,6 +14,9 @@ import { pauseBefore, readRetryAfter } from './api.js';
 /** The server sends something every 5 s; three times that without a byte is a dead connection. */
 const SILENCE = 15_000;
 
+/** The longest pause between two attempts, in ms, unless the server asks for a longer one. */
+const LONGEST_PAUSE = 5000;
+
 export class EventStream {
   #path;
   #handlers;
@@ -123,7 +126,7 @@ export class EventStream {
       this.#lost = true; // the stream ended before it had an id to resume from
     }
     // The first attempt after a break comes soon. A server that refuses is given more time.
-    const pause = wait ?? (this.#failures === 0 ? Math.random() * 500 : pauseBefore(this.#failures - 1));
+    const pause = wait ?? (this.#failures === 0 ? Math.random() * 500 : pauseBefore(this.#failures - 1, LONGEST_PAUSE));
     const until = Date.now() + Math.max(pause, this.#failures > 0 ? 250 : 0);
     this.#failures++;
     this.#setState('reconnecting', status, until);

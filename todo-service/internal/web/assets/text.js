@@ -3,7 +3,7 @@
 /** The priorities that the page names, lowest first. A level begins at its value. */
 export const LEVELS = [
   { name: 'low', value: 0 },
-  { name: 'normal', value: 25 },
+  { name: 'normal', value: 1 },
   { name: 'high', value: 50 },
   { name: 'urgent', value: 75 },
 ];
