@@ -64,7 +64,7 @@ func newRow(t task.Task, now time.Time, detailsOf string) row {
 		ID: id, Version: strconv.FormatInt(t.Version, 10), Priority: strconv.Itoa(t.Priority), Level: priorityName(t.Priority),
 		Done: t.Done, Title: t.Title,
 		Created: formatMachineTime(t.CreatedAt), CreatedText: formatTime(t.CreatedAt), Age: age(now, t.CreatedAt),
-		Details: detailsOf + id,
+		Details: detailsOf + id + "#history", // on a narrow screen they are below the list
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"golang.org/x/net/html"
@@ -129,6 +130,9 @@ func TestSortKeepsFilterAndSearch(t *testing.T) {
 		f.create(t, title, []int{50, 0, 75, 0}[i])
 	}
 	f.change(t, 4, task.Change{Done: new(true)})
+	if got := titles(f.document(t, "/", http.StatusOK)); !slices.Equal(got, []string{"A2", "A1", "B", "A3"}) {
+		t.Errorf("without an order: %q", got)
+	}
 	root := f.document(t, "/?done=false&q=a", http.StatusOK)
 	for sort, want := range map[string][]string{"-priority": {"A2", "A1"}, "priority": {"A1", "A2"}, "-id": {"A2", "A1"}, "id": {"A1", "A2"}} {
 		sorted := f.press(t, root, button(t, root, "Apply"), map[string][]string{"sort": {sort}}).parse(t)
@@ -250,6 +254,22 @@ func TestDocumentWithoutItsStoreHasFormsAndASentence(t *testing.T) {
 	}
 }
 
+func TestDocumentDoesNotWaitForAFrozenStore(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture()
+		f.store.frozen = true
+		begun := time.Now()
+		got := f.request(http.MethodGet, "/")
+		if took := time.Since(begun); got.Status != http.StatusServiceUnavailable || took != 2*time.Second {
+			t.Errorf("%d after %v", got.Status, took)
+		}
+		if root := got.parse(t); !strings.Contains(failureOf(t, root), "could not be finished in time") {
+			t.Errorf("the sentence is %q", failureOf(t, root))
+		}
+	})
+}
+
 func TestInvalidQueryIsAnsweredWithASentence(t *testing.T) {
 	t.Parallel()
 	for target, want := range map[string]string{
@@ -308,9 +328,9 @@ func TestRowsLeadToTheirDetails(t *testing.T) {
 	f := newFixture()
 	f.create(t, "A", 0)
 	root := f.document(t, "/?done=false&q=a", http.StatusOK)
-	target := attribute(link(t, root, "Details"), "href")
+	target, place, _ := strings.Cut(attribute(link(t, root, "Details"), "href"), "#")
 	root = f.document(t, target, http.StatusOK)
-	if has(element(t, root, "history"), "hidden") || value(element(t, root, "edit-title")) != "A" {
+	if has(element(t, root, place), "hidden") || value(element(t, root, "edit-title")) != "A" {
 		t.Errorf("%s does not show the details", target)
 	}
 	if got := attribute(link(t, root, "Close"), "href"); got != "/?done=false&q=a" {

@@ -82,10 +82,7 @@ func (p *page) describeLoadFailure(r *http.Request, err error, heading string) (
 // request nor its end explains.
 func (p *page) describeFailure(r *http.Request, err error, status int, heading, hint string) failure {
 	e := apperr.Of(err)
-	message := e.Message
-	if e.Kind != apperr.Invalid {
-		message, _, _ = strings.Cut(message, "; ") // what follows tells a client of the API what to try
-	}
+	message := strings.TrimSuffix(strings.TrimSuffix(e.Message, "; try again"), "; read it again") // the hint says what to try
 	f := failure{Heading: heading, Message: sentence(message), Hint: hint}
 	switch e.Kind {
 	case apperr.Internal:

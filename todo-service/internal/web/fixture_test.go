@@ -36,15 +36,18 @@ type fixture struct {
 	store    *brokenStore
 	log      *strings.Builder
 	now      time.Time
+	registry *prometheus.Registry
 	refusal  time.Duration // if positive, the limiter refuses every request for this time
 	limited  int           // requests that the limiter counted
 	searches int           // that run or wait
 }
 
-// brokenStore is a store whose methods fail while err is set.
+// brokenStore is a store whose methods fail while err is set, and whose lists take for ever
+// while it is frozen.
 type brokenStore struct {
 	task.Store
-	err error
+	err    error
+	frozen bool
 }
 
 func (s *brokenStore) Get(ctx context.Context, id int64) (task.Task, error) {
@@ -55,6 +58,10 @@ func (s *brokenStore) Get(ctx context.Context, id int64) (task.Task, error) {
 }
 
 func (s *brokenStore) List(ctx context.Context, q task.Query) ([]task.Task, error) {
+	if s.frozen {
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}
 	if s.err != nil {
 		return nil, s.err
 	}
@@ -76,12 +83,12 @@ func (s *brokenStore) Update(ctx context.Context, id int64, change func(*task.Ta
 }
 
 func newFixture() *fixture {
-	f := &fixture{store: &brokenStore{Store: memstore.New()}, log: &strings.Builder{}, now: start}
+	f := &fixture{store: &brokenStore{Store: memstore.New()}, log: &strings.Builder{}, now: start, registry: prometheus.NewRegistry()}
 	clock := func() time.Time { return f.now }
 	f.tasks = task.NewService(f.store, clock, func(context.Context, string) {})
 	locks := admission.NewSearchLocks()
 	log := slog.New(slog.NewTextHandler(f.log, nil))
-	page := web.New(web.Config{StatsURL: statsURL}, web.Dependencies{
+	page := web.New(web.Config{StatsURL: statsURL + "/"}, web.Dependencies{
 		Tasks: f.tasks,
 		Allow: func(context.Context, netip.Addr) ratelimit.Decision {
 			f.limited++
@@ -96,7 +103,7 @@ func newFixture() *fixture {
 		Log: log,
 	})
 	f.Handler = httpserver.Instrument(page, httpserver.Defaults(":0"), httpserver.Telemetry{
-		Log: slog.New(slog.DiscardHandler), Registry: prometheus.NewRegistry(), Tracer: noop.NewTracerProvider(),
+		Log: slog.New(slog.DiscardHandler), Registry: f.registry, Tracer: noop.NewTracerProvider(),
 	})
 	return f
 }

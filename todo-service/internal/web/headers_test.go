@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/prometheus/client_golang/prometheus/testutil"
 )
 
 func TestEveryDocumentHasTheSecurityHeaders(t *testing.T) {
@@ -86,6 +88,24 @@ func TestDocumentIsNotLimited(t *testing.T) {
 	f.request(http.MethodGet, assetsOf(t, f)+"/main.js")
 	if f.limited != 0 {
 		t.Errorf("the limiter counted %d requests", f.limited)
+	}
+}
+
+func TestRequestsAreCountedByRoute(t *testing.T) {
+	t.Parallel()
+	f := newFixture()
+	f.request(http.MethodGet, "/?q=x")
+	f.request(http.MethodGet, "/assets/x/main.js")
+	f.post("/page/tasks/7/complete", nil)
+	want := `
+# HELP http_requests_total HTTP requests by route, method and status code.
+# TYPE http_requests_total counter
+http_requests_total{code="200",method="GET",route="GET /assets/{hash}/{name}"} 1
+http_requests_total{code="200",method="GET",route="GET /{$}"} 1
+http_requests_total{code="404",method="POST",route="POST /page/tasks/{id}/complete"} 1
+`
+	if err := testutil.GatherAndCompare(f.registry, strings.NewReader(want), "http_requests_total"); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -31,7 +31,7 @@ func (c Config) Validate() error {
 	if c.StatsURL == "" {
 		return nil
 	}
-	if strings.ContainsAny(c.StatsURL, "?") {
+	if strings.Contains(c.StatsURL, "?") {
 		return config.Invalid("stats_url", "must not have a query: the page adds its own")
 	}
 	return config.CheckURL("stats_url", c.StatsURL, "http", "https")
