@@ -12,6 +12,10 @@ import (
 	"strconv"
 	"sync"
 
+	"github.com/tdewolff/minify/v2"
+	"github.com/tdewolff/minify/v2/css"
+	"github.com/tdewolff/minify/v2/js"
+
 	"example.com/todo/platform/httpserver"
 	"example.com/todo/todo-service/internal/contentcoding"
 )
@@ -42,7 +46,7 @@ var contentTypes = map[string]string{
 	".webmanifest": "application/manifest+json",
 }
 
-// loadAssets reads and compresses the embedded files, once. It panics if one of them cannot
+// loadAssets reads, minifies and compresses the embedded files, once. It panics if one of them cannot
 // be served, which no test overlooks.
 var loadAssets = sync.OnceValue(func() *assetSet {
 	const folder = "assets"
@@ -50,6 +54,9 @@ var loadAssets = sync.OnceValue(func() *assetSet {
 	if err != nil {
 		panic(err)
 	}
+	minifier := minify.New()
+	minifier.AddFunc(".css", css.Minify)
+	minifier.Add(".js", &js.Minifier{})
 	set := &assetSet{files: map[string]asset{}}
 	sum := sha256.New()
 	for _, entry := range entries {
@@ -61,6 +68,12 @@ var loadAssets = sync.OnceValue(func() *assetSet {
 		contentType := contentTypes[path.Ext(name)]
 		if contentType == "" {
 			panic("web: the asset " + name + " has no content type")
+		}
+		// Comments and indentation are two fifths of the compressed scripts and style sheets.
+		if kind := path.Ext(name); kind == ".js" || kind == ".css" {
+			if content, err = minifier.Bytes(kind, content); err != nil {
+				panic(fmt.Sprintf("web: the asset %s: %v", name, err))
+			}
 		}
 		fmt.Fprintf(sum, "%s\x00%d\x00%s", name, len(content), content)
 		set.files[name] = asset{contentType: contentType, plain: content, gzipped: compress(content)}

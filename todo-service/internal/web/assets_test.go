@@ -49,13 +49,17 @@ func TestAssetsAreServedPlainAndCompressed(t *testing.T) {
 	types := map[string]string{"js": "text/javascript; charset=utf-8", "css": "text/css; charset=utf-8", "svg": "image/svg+xml", "webmanifest": "application/manifest+json", "png": "image/png"}
 	for name, content := range assetFiles(t) {
 		plain, packed := f.request(http.MethodGet, root+"/"+name), f.request(http.MethodGet, root+"/"+name, "Accept-Encoding", "gzip")
-		if plain.Status != http.StatusOK || plain.Body != content || plain.Header.Get("Content-Encoding") != "" {
+		_, extension, _ := strings.Cut(name, ".")
+		expected := plain.Body == content
+		if extension == "js" || extension == "css" { // minified; the browser's tests show that it works
+			expected = plain.Body != "" && len(plain.Body) < len(content) && !strings.Contains(plain.Body, "/*") && !strings.Contains(plain.Body, "// ")
+		}
+		if plain.Status != http.StatusOK || !expected || plain.Header.Get("Content-Encoding") != "" {
 			t.Errorf("%s: %d, %d bytes", name, plain.Status, len(plain.Body))
 		}
-		if packed.Header.Get("Content-Encoding") != "gzip" || unzip(t, packed.Body) != content {
+		if packed.Header.Get("Content-Encoding") != "gzip" || unzip(t, packed.Body) != plain.Body {
 			t.Errorf("%s: the compressed file is another one", name)
 		}
-		_, extension, _ := strings.Cut(name, ".")
 		want := map[string]string{
 			"Content-Type":                 types[extension],
 			"Cache-Control":                "public, max-age=31536000, immutable",
@@ -80,7 +84,7 @@ func TestAssetOfAnotherVersionIsTheCurrentOneAndNotKept(t *testing.T) {
 	t.Parallel()
 	f := newFixture()
 	got := f.request(http.MethodGet, "/assets/0123456789abcdef/main.js")
-	if got.Status != http.StatusOK || got.Body != assetFiles(t)["main.js"] || got.Header.Get("Cache-Control") != "no-store" {
+	if got.Status != http.StatusOK || got.Body != f.request(http.MethodGet, assetsOf(t, f)+"/main.js").Body || got.Header.Get("Cache-Control") != "no-store" {
 		t.Errorf("%d, Cache-Control %q", got.Status, got.Header.Get("Cache-Control"))
 	}
 }
