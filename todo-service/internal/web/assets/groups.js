@@ -21,6 +21,7 @@ export class Groups {
   /** Puts the rows that the server rendered into groups, and returns them in order. */
   adopt() {
     const rows = [...this.#list.children];
+    this.#list.replaceChildren();
     for (let start = 0; start < rows.length; start += SIZE) {
       const part = rows.slice(start, start + SIZE);
       this.#makeGroup(null).append(...part);

@@ -39,7 +39,7 @@ export class Menu {
     this.#menu.addEventListener('toggle', (event) => {
       if (event.newState === 'closed') this.#button?.setAttribute('aria-expanded', 'false');
     });
-    document.body.append(this.#menu);
+    document.querySelector('main').append(this.#menu);
   }
 
   /**
