@@ -10,6 +10,7 @@ import { levelOf, quote } from './text.js';
 
 /**
  * @typedef {object} Entry
+ * @property {import('./tasks.js').Task} task as it was at the first change
  * @property {{title?: string, priority?: number, done?: boolean}} patch what is meant
  * @property {number} base the version that the reader saw
  * @property {string} state saving, waiting, conflict or failed
@@ -63,7 +64,7 @@ export class Changes {
     if (!task) return;
     let entry = this.#entries.get(id);
     if (!entry) {
-      entry = { patch: {}, base: base ?? task.version, state: 'saving', sentence: '', actions: [], sending: false, abort: null };
+      entry = { task, patch: {}, base: base ?? task.version, state: 'saving', sentence: '', actions: [], sending: false, abort: null };
       this.#entries.set(id, entry);
     }
     entry.patch = { ...entry.patch, ...patch };
@@ -84,6 +85,14 @@ export class Changes {
     else if (entry.state === 'conflict') this.#askAgain(id, entry, task);
   }
 
+  /** Takes note that a task was deleted elsewhere. What was meant for it is handed on. */
+  settleDeleted(id) {
+    const entry = this.#entries.get(id);
+    if (!entry) return;
+    this.#finish(id, entry);
+    this.#gone(id, entry.task, entry.patch);
+  }
+
   /** Takes note that every task may have a newer state. */
   settleAll() {
     for (const id of [...this.#entries.keys()]) this.settle(id);
@@ -101,7 +110,7 @@ export class Changes {
    */
   ask(id, patch, base) {
     this.discard(id);
-    const entry = { patch, base, state: 'conflict', sentence: '', actions: [], sending: false, abort: null };
+    const entry = { task: this.#tasks.get(id), patch, base, state: 'conflict', sentence: '', actions: [], sending: false, abort: null };
     this.#entries.set(id, entry);
     this.#askAgain(id, entry, this.#tasks.get(id));
   }
@@ -153,11 +162,8 @@ export class Changes {
   async #fail(id, entry, error) {
     if (!(error instanceof RequestError)) throw error;
     if (error.status === 404) {
-      const task = this.#tasks.get(id);
-      this.#entries.delete(id);
-      this.#countdown.stop(entry);
       if (this.#tasks.remove(id, Infinity)) this.#draw(id, { moved: true });
-      if (task) this.#gone(id, task, entry.patch);
+      this.settleDeleted(id);
       return;
     }
     if (error.status === 412) {

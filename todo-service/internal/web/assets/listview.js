@@ -68,16 +68,21 @@ export class ListView {
     if (this.#holds.delete(reason) && this.#holds.size === 0) this.#schedule();
   }
 
+  /** Draws at once: the next key finds the focus where it belongs. */
+  drawNow() {
+    this.#draw();
+  }
+
   #schedule() {
     if (this.#scheduled) return;
     this.#scheduled = true;
     nextFrame(() => {
-      this.#scheduled = false;
-      this.#draw();
+      if (this.#scheduled) this.#draw();
     });
   }
 
   #draw() {
+    this.#scheduled = false;
     const { tasks, rows, anchor, status, counts, hidden } = this.#parts;
     counts.show(hidden());
     if (this.#holds.size > 0) {

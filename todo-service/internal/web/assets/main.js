@@ -77,6 +77,7 @@ const actions = {
     if (!tasks.get(id) || isDraft(tasks.get(id))) return;
     changes.discard(id);
     deletions.start(id);
+    view.drawNow();
   },
   showHistory(id) {
     const task = tasks.get(id);
@@ -104,7 +105,8 @@ function applyEvent(event) {
   const before = tasks.get(id);
   const news = event.type === 'task.deleted' ? tasks.remove(id, task.version) : tasks.put(task);
   if (news) draw(id, { moved: hasMoved(before, tasks.get(id)), remote: !mine });
-  changes.settle(id);
+  if (event.type === 'task.deleted') changes.settleDeleted(id);
+  else changes.settle(id);
   deletions.settle(id);
   editor.notice(id);
   historyPanel.apply(event);

@@ -131,7 +131,8 @@ function showUnsaved(row, unsaved) {
 }
 
 /**
- * Marks a row that changed elsewhere: a tint that fades in 2 s.
+ * Marks a row that changed elsewhere: a tint that fades in 2 s. The mark is taken away
+ * when its animation ends.
  * @param {HTMLLIElement} row
  */
 export function markChanged(row) {
@@ -139,5 +140,4 @@ export function markChanged(row) {
   if (row.checkVisibility?.({ contentVisibilityAuto: true }) === false) return; // out of sight
   void row.offsetWidth; // so that the animation starts again
   row.classList.add('changed');
-  row.addEventListener('animationend', () => row.classList.remove('changed'), { once: true });
 }

@@ -29,6 +29,7 @@ export class Rows {
     this.#list = list;
     this.#factory = factory;
     this.#groups = new Groups(list);
+    list.addEventListener('animationend', (event) => event.target.classList.remove('changed'));
     this.#describe = describe;
   }
 
@@ -113,9 +114,10 @@ export class Rows {
         continue;
       }
       if (!row) {
+        const { task, unsaved } = this.#describe(id);
+        if (!task) continue; // it went since the order was drawn
         row = this.#factory.create();
         this.#elements.set(id, row);
-        const { task, unsaved } = this.#describe(id);
         showTask(row, task, unsaved);
       }
       this.#groups.insert(row, next);

@@ -33,7 +33,9 @@ export class Status {
     if (this.#timer) return;
     this.#timer = setTimeout(() => {
       this.#timer = 0;
-      this.#announcement.textContent = this.#waiting.slice(-3).join(' ');
+      const text = this.#waiting.slice(-3).join(' ');
+      // The same text again would not be announced; a space more makes it another one.
+      this.#announcement.textContent = text === this.#announcement.textContent ? `${text} ` : text;
       this.#waiting = [];
     }, COLLECT);
   }
