@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"net/http"
 	"path"
+	"regexp"
 	"strconv"
 	"sync"
 
@@ -58,9 +59,13 @@ var loadAssets = sync.OnceValue(func() *assetSet {
 		if err != nil {
 			panic(err)
 		}
-		contentType := contentTypes[path.Ext(name)]
+		extension := path.Ext(name)
+		contentType := contentTypes[extension]
 		if contentType == "" {
 			panic("web: the asset " + name + " has no content type")
+		}
+		if extension == ".js" || extension == ".css" {
+			content = stripComments(content)
 		}
 		fmt.Fprintf(sum, "%s\x00%d\x00%s", name, len(content), content)
 		set.files[name] = asset{contentType: contentType, plain: content, gzipped: compress(content)}
@@ -69,6 +74,18 @@ var loadAssets = sync.OnceValue(func() *assetSet {
 	set.root = "/assets/" + set.hash
 	return set
 })
+
+// commentLines matches a comment that has its lines for itself. None can begin inside a
+// string: a text with several lines, a template literal, is no part of the assets.
+var commentLines = regexp.MustCompile(`(?m)^[ \t]*(?://[^\n]*|/\*(?:[^*]|\*+[^*/])*\*+/)[ \t]*$`)
+
+// stripComments empties the lines of comments, which take a quarter of the compressed size.
+// A browser's messages then have the line numbers of the source.
+func stripComments(source []byte) []byte {
+	return commentLines.ReplaceAllFunc(source, func(comment []byte) []byte {
+		return bytes.Repeat([]byte("\n"), bytes.Count(comment, []byte("\n")))
+	})
+}
 
 func compress(content []byte) []byte {
 	var buffer bytes.Buffer
