@@ -36,7 +36,7 @@ type document struct {
 	Selected selection
 	Filters  []filter
 	Rows     []row
-	Loaded   bool   // Rows and Filters are there
+	Loaded   bool   // Rows and the counts of Filters are there
 	First    string // address of the first page, unless this is the first one
 	Next     string // address of the next page, or ""
 	Draft    draft
@@ -73,7 +73,7 @@ type filter struct {
 	Name    string
 	State   string // member of the counts in the API: total, open, done
 	Address string
-	Count   int64
+	Count   string // the number of tasks, "" if it is not known
 	Current bool
 }
 
@@ -100,6 +100,7 @@ func (p *page) writeDocument(w http.ResponseWriter, r *http.Request, status int,
 	if d.Draft == (draft{}) {
 		d.Draft.Priority = defaultPriority
 	}
+	d.Filters = newFilters(d.Selected)
 	if d.Draft.Key == "" {
 		d.Draft.Key = rand.Text()
 	}
@@ -172,7 +173,7 @@ func (p *page) loadRows(ctx context.Context, r *http.Request, d *document) error
 	return nil
 }
 
-// loadFilters sets the filters with their counts. The counts of the store may be a second
+// loadFilters sets the counts of the filters. Those of the store may be a second
 // old, so those of a list that is there as a whole are taken from its rows.
 func (p *page) loadFilters(ctx context.Context, d *document) (err error) {
 	var counts task.Counts
@@ -181,16 +182,19 @@ func (p *page) loadFilters(ctx context.Context, d *document) (err error) {
 	} else if counts, err = p.Tasks.Count(ctx); err != nil {
 		return err
 	}
-	for _, f := range []struct {
-		name, state, done string
-		count             int64
-	}{{"All", "total", "", counts.Total}, {"Open", "open", "false", counts.Open}, {"Done", "done", "true", counts.Done}} {
-		d.Filters = append(d.Filters, filter{
-			Name: f.name, State: f.state, Count: f.count,
-			Address: d.Selected.firstPage(f.done).Address(), Current: f.done == d.Selected.Done,
-		})
+	for i, count := range []int64{counts.Total, counts.Open, counts.Done} {
+		d.Filters[i].Count = strconv.FormatInt(count, 10)
 	}
 	return nil
+}
+
+// newFilters returns the filters without their counts.
+func newFilters(selected selection) []filter {
+	filters := []filter{{Name: "All", State: "total"}, {Name: "Open", State: "open"}, {Name: "Done", State: "done"}}
+	for i, done := range []string{"", "false", "true"} {
+		filters[i].Address, filters[i].Current = selected.firstPage(done).Address(), done == selected.Done
+	}
+	return filters
 }
 
 func countRows(rows []row) (counts task.Counts) {
