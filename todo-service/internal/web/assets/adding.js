@@ -60,9 +60,9 @@ export class Adding {
     this.#field.focus();
   }
 
-  /** Whether something would be lost if the page were left now. */
-  get unsafe() {
-    return [...this.#drafts.values()].some((draft) => draft.state !== 'saving');
+  /** The ids of drafts that wait or failed. */
+  get pending() {
+    return [...this.#drafts].filter(([, draft]) => draft.state !== 'saving').map(([id]) => id);
   }
 
   /** Returns what is unsaved of a draft. @returns {Draft|undefined} */

@@ -48,9 +48,9 @@ export class Changes {
     return this.#entries.get(id);
   }
 
-  /** Whether something would be lost if the page were left now. */
-  get unsafe() {
-    return [...this.#entries.values()].some((entry) => entry.state !== 'saving');
+  /** The ids of tasks whose change waits, failed, or needs an answer. */
+  get pending() {
+    return [...this.#entries].filter(([, entry]) => entry.state !== 'saving').map(([id]) => id);
   }
 
   /**

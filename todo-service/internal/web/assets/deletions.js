@@ -53,9 +53,9 @@ export class Deletions {
     return [...this.#deletions.values()].filter((deletion) => deletion.hidden).map((deletion) => deletion.task);
   }
 
-  /** Whether something would be lost if the page were left now. */
-  get unsafe() {
-    return [...this.#deletions.values()].some((deletion) => !deletion.hidden);
+  /** The ids of tasks whose deletion waits, failed, or needs an answer. */
+  get pending() {
+    return [...this.#deletions].filter(([, deletion]) => !deletion.hidden).map(([id]) => id);
   }
 
   /** Deletes a task in five seconds. @param {number} id */

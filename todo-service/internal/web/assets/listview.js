@@ -21,7 +21,7 @@ export class ListView {
   /**
    * @param {{tasks: import('./tasks.js').TaskList, rows: import('./rows.js').Rows, anchor: import('./anchor.js').Anchor,
    *   status: import('./status.js').Status, counts: import('./counts.js').Counts, empty: HTMLElement,
-   *   isHidden: (id: number|string) => boolean, hidden: () => object[], failed: () => boolean}} parts
+   *   isHidden: (id: number|string) => boolean, hidden: () => object[], failed: () => boolean, drawn: () => void}} parts
    *   isHidden tells tasks that are about to be deleted; failed tells that there is no list to show
    */
   constructor(parts) {
@@ -83,6 +83,11 @@ export class ListView {
 
   #draw() {
     this.#scheduled = false;
+    this.#drawRows();
+    this.#parts.drawn();
+  }
+
+  #drawRows() {
     const { tasks, rows, anchor, status, counts, hidden } = this.#parts;
     counts.show(hidden());
     if (this.#holds.size > 0) {

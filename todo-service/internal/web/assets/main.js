@@ -26,6 +26,7 @@ import { LEVELS, quote } from './text.js';
 import { initThemeSwitch } from './themeswitch.js';
 import { keepTimesFresh } from './time.js';
 import { UndoStack } from './undo.js';
+import { UnsavedNotice } from './unsaved.js';
 
 const find = (id) => document.getElementById(id);
 const list = find('tasks');
@@ -39,7 +40,7 @@ const rows = new Rows(list, new RowFactory(document), (id) => ({ task: tasks.get
 const counts = new Counts(find('filters'), tasks);
 const view = new ListView({
   tasks, rows, counts, status, anchor: new Anchor(list), empty: find('empty'),
-  isHidden: (id) => deletions.isHidden(id), hidden: () => deletions.hidden, failed: () => failure?.isConnected ?? false,
+  isHidden: (id) => deletions.isHidden(id), hidden: () => deletions.hidden, failed: () => failure?.isConnected ?? false, drawn: () => unsavedNotice.show(),
 });
 const draw = (id, how) => view.draw(id, how);
 const changes = new Changes({ tasks, draw, status, countdown, gone: offerToAddAgain });
@@ -51,6 +52,7 @@ const undo = new UndoStack({ tasks, changes, deletions, status });
 const editor = new Editor({
   tasks, rows, changes, view, status, gone: offerToAddAgain, renamed: (id, from) => undo.remember(id, { title: from }),
 });
+const unsavedNotice = new UnsavedNotice({ status, rows, holders: [changes, adding, deletions] });
 const loader = new Loader({ tasks, list, end: find('end'), status, countdown, loaded: showLoaded });
 const historyPanel = new HistoryPanel(find('history'), {
   countdown, closed: (id) => rows.select(rows.element(id) ? id : rows.current, { focus: true }),
@@ -211,6 +213,6 @@ const connection = new Connection(find('connection'), {
 });
 
 addEventListener('beforeunload', (event) => {
-  if (changes.unsafe || adding.unsafe || editor.unsafe || deletions.unsafe) event.preventDefault();
+  if (unsavedNotice.needed || editor.unsafe) event.preventDefault();
 });
 document.documentElement.dataset.ready = 'true';

@@ -64,8 +64,12 @@ export class Status {
       if (key !== 'held') this.announce(sentence);
     }
     if (line.firstChild.textContent !== sentence) line.firstChild.textContent = sentence;
-    line.querySelector('button')?.remove();
-    if (action) line.append(makeButton(action.label, action.run));
+    const button = line.querySelector('button');
+    if (button?.textContent !== action?.label) {
+      button?.remove();
+      if (action) line.append(makeButton(action.label, () => line.run()));
+    }
+    line.run = action?.run; // the button stays, because it may have the focus
   }
 
   /**
