@@ -66,8 +66,8 @@ export class Connection {
     let name = 'reconnecting';
     if (this.#deviceOffline || (state && !live && !state.online)) name = 'offline';
     else if (live) name = 'live';
-    const words = { live: 'Live', offline: 'Offline', reconnecting: `Reconnecting since ${formatClock(new Date(state?.since ?? Date.now()))}` };
-    if (!state && name === 'reconnecting') words.reconnecting = 'Connecting';
+    const reconnecting = state ? `Reconnecting since ${formatClock(new Date(state.since))}` : 'Connecting';
+    const words = { live: 'Live', offline: 'Offline', reconnecting };
     this.#sign.dataset.connection = name;
     if (this.#sign.textContent !== words[name]) this.#sign.textContent = words[name];
     this.#sign.hidden = false;

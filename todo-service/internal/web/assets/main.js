@@ -34,7 +34,9 @@ const failure = document.querySelector('section.failure');
 
 const status = new Status(find('status'), find('notices'));
 const countdown = new Countdown();
-const controls = new Controls({ filters: find('filters'), sort: find('sort'), search: find('search') }, (view) => loader.show(view));
+const controls = new Controls({ filters: find('filters'), sort: find('sort'), search: find('search') }, (view) => {
+  loader.show(view);
+});
 const tasks = new TaskList(controls.view);
 const rows = new Rows(list, new RowFactory(document), (id) => ({ task: tasks.get(id), unsaved: unsavedOf(id) }));
 const counts = new Counts(find('filters'), tasks);
@@ -215,4 +217,3 @@ const connection = new Connection(find('connection'), {
 addEventListener('beforeunload', (event) => {
   if (unsavedNotice.needed || editor.unsafe) event.preventDefault();
 });
-document.documentElement.dataset.ready = 'true';

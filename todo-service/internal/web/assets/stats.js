@@ -12,6 +12,9 @@ const PAUSE = 10_000;
 /** After a failure they are read again after this time, in ms. */
 const RETRY = 30_000;
 
+/** A report that takes longer counts as a failure, in ms. */
+const TIMEOUT = 10_000;
+
 /** The chart's size in its own units: a bar has 8, and 2 of space. */
 const CHART = { width: DAYS * 10 - 2, height: 80 };
 
@@ -92,7 +95,9 @@ export class Statistics {
   async #read() {
     let wait = RETRY;
     try {
-      const response = await fetch(this.#address, { cache: 'no-store', credentials: 'omit', referrerPolicy: 'no-referrer', signal: AbortSignal.timeout(10_000) });
+      const response = await fetch(this.#address, {
+        cache: 'no-store', credentials: 'omit', referrerPolicy: 'no-referrer', signal: AbortSignal.timeout(TIMEOUT),
+      });
       wait = Math.max(readRetryAfter(response.headers) ?? 0, RETRY);
       if (!response.ok) throw new Error(`status ${response.status}`);
       const report = checkReport(await response.json());
@@ -119,7 +124,9 @@ export class Statistics {
     const numbers = make('dl', 'numbers');
     this.#today = addNumber(numbers, 'Completed today');
     this.#total = addNumber(numbers, 'Completed in all');
-    this.#chart = makeSVG('svg', { class: 'chart', viewBox: `0 0 ${CHART.width} ${CHART.height}`, preserveAspectRatio: 'none', 'aria-hidden': 'true' });
+    this.#chart = makeSVG('svg', {
+      class: 'chart', viewBox: `0 0 ${CHART.width} ${CHART.height}`, preserveAspectRatio: 'none', 'aria-hidden': 'true',
+    });
     const scale = make('p', 'scale');
     scale.setAttribute('aria-hidden', 'true');
     scale.append(make('span'), make('span'), make('span'));
