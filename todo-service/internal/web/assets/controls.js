@@ -4,6 +4,9 @@
 /** The pause in typing after which a search is sent, in ms. */
 const TYPING = 250;
 
+/** What the filters select, by their state. */
+const DONE = { total: null, open: false, done: true };
+
 export class Controls {
   #filters;
   #sort;
@@ -26,7 +29,7 @@ export class Controls {
       const link = event.target.closest('a');
       if (!link || event.button !== 0 || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;
       event.preventDefault();
-      this.#select({ ...this.#view, done: { open: false, done: true }[link.dataset.state] ?? null }, true);
+      this.#select({ ...this.#view, done: DONE[link.dataset.state] }, true);
     });
     sort.addEventListener('change', () => this.#select({ ...this.#view, sort: sort.value }, true));
     sort.form.addEventListener('submit', (event) => event.preventDefault());
@@ -85,6 +88,7 @@ export class Controls {
     for (const link of this.#filters.querySelectorAll('a[data-state]')) {
       if (link.dataset.state === state) link.setAttribute('aria-current', 'page');
       else link.removeAttribute('aria-current');
+      link.href = this.#address({ ...this.#view, done: DONE[link.dataset.state] });
     }
     this.#sort.value = sort;
     if (this.#search.value.trim() !== text) this.#search.value = text;

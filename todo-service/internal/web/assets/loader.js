@@ -6,6 +6,8 @@ import { nextPage, repeat, request } from './api.js';
 
 export class Loader {
   #parts;
+  /** The view that is selected; the model has it once it is read. */
+  #view;
   #abort = null;
   #next = '';
   #pages = 1;
@@ -21,6 +23,7 @@ export class Loader {
    */
   constructor(parts) {
     this.#parts = parts;
+    this.#view = parts.tasks.view;
     new IntersectionObserver((entries) => {
       if (entries.at(-1).isIntersecting) this.#readNext();
     }, { rootMargin: '2000px' }).observe(parts.end);
@@ -28,7 +31,7 @@ export class Loader {
 
   /** Reads all pages again that are shown. */
   async reload() {
-    await this.#read(this.#parts.tasks.view, this.#pages);
+    await this.#read(this.#view, this.#view === this.#parts.tasks.view ? this.#pages : 1);
   }
 
   /**
@@ -37,6 +40,7 @@ export class Loader {
    */
   async show(view) {
     const { tasks, loaded } = this.#parts;
+    this.#view = view;
     this.#abort?.abort();
     if (this.#current && tasks.whole && view.text === '') {
       this.#setBusy(false);

@@ -28,6 +28,9 @@ import { keepTimesFresh } from './time.js';
 import { UndoStack } from './undo.js';
 import { UnsavedNotice } from './unsaved.js';
 
+/** The list is read without a live stream after this time, in ms. */
+const LATE = 3000;
+
 const find = (id) => document.getElementById(id);
 const list = find('tasks');
 const failure = document.querySelector('section.failure');
@@ -42,7 +45,8 @@ const rows = new Rows(list, new RowFactory(document), (id) => ({ task: tasks.get
 const counts = new Counts(find('filters'), tasks);
 const view = new ListView({
   tasks, rows, counts, status, anchor: new Anchor(list), empty: find('empty'),
-  isHidden: (id) => deletions.isHidden(id), hidden: () => deletions.hidden, failed: () => failure?.isConnected ?? false, drawn: () => unsavedNotice.show(),
+  isHidden: (id) => deletions.isHidden(id), hidden: () => deletions.hidden,
+  failed: () => failure?.isConnected ?? false, drawn: () => unsavedNotice.show(),
 });
 const draw = (id, how) => view.draw(id, how);
 const changes = new Changes({ tasks, draw, status, countdown, gone: offerToAddAgain });
@@ -124,12 +128,20 @@ function hasMoved(before, after) {
 
 /** Shows what was loaded, and settles what it answers. */
 function showLoaded(again) {
-  failure?.remove();
+  if (failure?.isConnected) {
+    failure.remove();
+    document.title = 'Tasks';
+  }
   find('nothing-found').hidden = true; // the view says it in its own words
   changes.settleAll();
   editor.noticeCurrent();
   view.drawAll({ again });
-  counts.refresh();
+}
+
+/** Reads list and counts again. */
+async function reload() {
+  await loader.reload();
+  await counts.refresh();
 }
 
 /** Keeps what was meant for a task that was deleted elsewhere. */
@@ -148,15 +160,19 @@ const onCurrent = (action) => () => {
   action(id);
   return true;
 };
-const onRowOnly = (action) => () => (document.activeElement?.closest('.check') ? onCurrent(action)() : false);
+/** As onCurrent, but Space and Enter press the button that has the focus, unless it is the check box. */
+const onRow = (action) => (event) => {
+  const pressed = event.key === ' ' || event.key === 'Enter';
+  return pressed && !document.activeElement?.closest('.check') ? false : onCurrent(action)();
+};
 
 new Shortcuts([
   { keys: ['n'], shown: 'n', does: 'Add a task', run: () => adding.focus() },
   { keys: ['/'], shown: '/', does: 'Search', run: () => controls.focusSearch() },
   { keys: ['j', 'ArrowDown'], shown: 'j or ↓', does: 'Next task', run: (event) => moveBy(1, event) },
   { keys: ['k', 'ArrowUp'], shown: 'k or ↑', does: 'Previous task', run: (event) => moveBy(-1, event) },
-  { keys: ['x', ' '], shown: 'x or Space', does: 'Complete or reopen', run: onRowOnly(actions.toggle) },
-  { keys: ['e', 'Enter'], shown: 'e or Enter', does: 'Rename', run: onRowOnly(actions.rename) },
+  { keys: ['x', ' '], shown: 'x or Space', does: 'Complete or reopen', run: onRow(actions.toggle) },
+  { keys: ['e', 'Enter'], shown: 'e or Enter', does: 'Rename', run: onRow(actions.rename) },
   {
     keys: ['1', '2', '3', '4'], shown: '1 to 4', does: 'Priority: low, normal, high, urgent',
     run: (event) => onCurrent((id) => actions.prioritize(id, LEVELS[Number(event.key) - 1].value))(),
@@ -189,24 +205,25 @@ initThemeSwitch(find('theme'));
 statistics.makeSheet(find('show-statistics'));
 keepTimesFresh(list);
 
-// The rows that the server rendered are the first page; a first request follows once the
-// stream is live, so that no change falls between the two.
+// The rows that the server rendered are the first page. They are read again once the stream
+// is live, so that no change falls between the two; and before that, if this takes long.
 const adopted = rows.adopt();
 tasks.replace(controls.view, adopted, find('next') !== null);
 rows.select(adopted[0]?.id ?? null);
 let synchronized = false;
+setTimeout(() => { if (!synchronized) reload(); }, failure ? 0 : LATE);
 const live = connectLive(new URL('worker.js', import.meta.url), {
   state(state) {
     connection.set(state);
     if (state.name === 'live' && !synchronized) {
       synchronized = true;
-      loader.reload();
+      reload();
     }
   },
   events: (events) => events.forEach(applyEvent),
   reset() {
     tasks.forgetChanges();
-    loader.reload();
+    reload();
     status.announce('The list was loaded again.');
   },
 });
