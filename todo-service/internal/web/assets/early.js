@@ -16,10 +16,12 @@
   root.dataset.script = 'on';
 
   // If a part of the script cannot be loaded, the page has its forms, and is loaded again
-  // when the network is back.
+  // when the network is back, unless something was typed.
   addEventListener('error', (event) => {
     if (event.target.localName !== 'script') return;
     delete root.dataset.script;
-    addEventListener('online', () => location.reload());
+    addEventListener('online', () => {
+      if (!document.getElementById('new-title')?.value) location.reload();
+    });
   }, true);
 })();
