@@ -78,7 +78,7 @@ export class Adding {
   holdBack(event) {
     if (event.type !== 'task.created') return false;
     const title = event.task.title;
-    const mine = [...this.#drafts.values()].some(({ task, state }) => state !== 'failed' && task.title.normalize('NFC') === title);
+    const mine = [...this.#drafts.values()].some(({ task, state }) => state !== 'failed' && task.title === title);
     if (mine) this.#heldBack.push(event);
     return mine;
   }
@@ -99,7 +99,7 @@ export class Adding {
   }
 
   #submit() {
-    const title = this.#field.value.trim();
+    const title = this.#field.value.trim().normalize('NFC'); // as the server keeps it
     const problem = titleProblem(title);
     if (problem) {
       this.#showProblem(problem);

@@ -124,12 +124,14 @@ export class Changes {
     }
     entry.sending = true;
     entry.abort = new AbortController();
-    const sent = { ...entry.patch };
+    const { signal } = entry.abort;
+    let sent;
     try {
       const { body } = await repeat(() => {
         if (entry.state === 'waiting') this.#enter(id, entry, 'saving', '', []);
-        return request('PATCH', `/tasks/${id}`, { body: sent, version: entry.base, keepalive: true, signal: entry.abort.signal });
-      }, { signal: entry.abort.signal, waiting: (failure, until) => this.#wait(id, entry, failure, until) });
+        sent = { ...entry.patch }; // what is meant now, after a wait
+        return request('PATCH', `/tasks/${id}`, { body: sent, version: entry.base, keepalive: true, signal });
+      }, { signal, waiting: (failure, until) => this.#wait(id, entry, failure, until) });
       entry.sending = false;
       this.#saved(id, entry, sent, body);
     } catch (error) {
@@ -181,8 +183,9 @@ export class Changes {
   async #compare(id, entry) {
     entry.sending = true;
     try {
-      const { body } = await repeat(() => request('GET', `/tasks/${id}`), {
-        waiting: (failure, until) => this.#wait(id, entry, failure, until),
+      const { signal } = entry.abort;
+      const { body } = await repeat(() => request('GET', `/tasks/${id}`, { signal }), {
+        signal, waiting: (failure, until) => this.#wait(id, entry, failure, until),
       });
       entry.sending = false;
       if (this.#tasks.put(body)) this.#draw(id, { moved: true });
@@ -191,7 +194,7 @@ export class Changes {
       else this.#askAgain(id, entry, this.#tasks.get(id) ?? body);
     } catch (error) {
       entry.sending = false;
-      this.#fail(id, entry, error);
+      if (error.name !== 'AbortError') this.#fail(id, entry, error);
     }
   }
 

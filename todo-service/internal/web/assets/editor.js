@@ -1,7 +1,7 @@
 // Renaming in place. Enter and leaving the field save, Escape restores. A change of the
 // title elsewhere never touches the field; a line says so, and asks.
 
-import { quote, titleProblem } from './text.js';
+import { priorityOf, quote, titleProblem } from './text.js';
 import { makeButton } from './status.js';
 
 export class Editor {
@@ -45,6 +45,9 @@ export class Editor {
     field.enterKeyHint = 'done';
     const note = document.createElement('p');
     note.className = 'note edit-note';
+    note.addEventListener('focusout', (event) => {
+      if (!(event.relatedTarget instanceof Node && row.contains(event.relatedTarget))) this.#leave();
+    });
     this.#edit = { id, row, field, note, version: task.version, title, asked: false };
     view.hold('editing');
     rows.select(id);
@@ -74,7 +77,7 @@ export class Editor {
       edit.version = task.version; // another field changed; nothing is in the way
     } else {
       this.#ask(`Changed meanwhile to ${quote(task.title)}.`, [
-        makeButton('Keep mine', () => { edit.version = this.#parts.tasks.get(id)?.version; edit.asked = false; this.#save(true); }),
+        makeButton('Keep mine', () => this.#save({ refocus: true, mine: true })),
         makeButton('Take theirs', () => this.#close(true)),
       ]);
     }
@@ -90,7 +93,7 @@ export class Editor {
     if (event.key === 'Enter') {
       event.preventDefault();
       event.stopPropagation();
-      this.#save(true);
+      this.#save({ refocus: true });
     } else if (event.key === 'Escape') {
       event.preventDefault();
       event.stopPropagation();
@@ -111,25 +114,28 @@ export class Editor {
     if (title !== edit.title) this.#parts.changes.ask(edit.id, { title }, edit.version);
   }
 
-  #save(refocus = false) {
-    const { id, field, version, title: before } = this.#edit;
-    const title = field.value.trim();
+  /**
+   * Saves what was typed, and ends the edit.
+   * @param {{refocus?: boolean, mine?: boolean}} [how] refocus moves the focus to the row;
+   *   mine says that the typed title shall be, whatever the present one is
+   */
+  #save({ refocus = false, mine = false } = {}) {
+    const { id, field, asked, title: before } = this.#edit;
+    const title = field.value.trim().normalize('NFC'); // as the server keeps it
     const task = this.#parts.tasks.get(id);
     if (task && title !== before && titleProblem(title)) {
       if (!refocus && title === '') this.#close(); // an emptied field that was left: the title stays
       else this.#ask(titleProblem(title), []);
       return;
     }
-    if (this.#edit.asked && task && refocus) {
-      this.#edit.version = task.version; // Enter is an answer: mine
-    }
-    const base = this.#edit.version ?? version;
+    // Enter below the question is an answer: mine.
+    const base = task && (asked || mine) ? task.version : this.#edit.version;
     this.#close(refocus);
-    if (!task) this.#parts.gone(id, { title: before, priority: 1 }, { title });
-    else if (title !== before || task.title !== title) this.#rename(id, title, base, before);
-  }
-
-  #rename(id, title, base, before) {
+    if (title === before && !mine) return;
+    if (!task) {
+      this.#parts.gone(id, { title: before, priority: priorityOf('normal') }, { title });
+      return;
+    }
     this.#parts.changes.make(id, { title }, base);
     this.#parts.renamed(id, before);
   }
@@ -142,9 +148,6 @@ export class Editor {
     text.dir = 'auto';
     text.textContent = sentence;
     note.replaceChildren(text, ...buttons);
-    note.addEventListener('focusout', (event) => {
-      if (!(event.relatedTarget instanceof Node && row.contains(event.relatedTarget))) this.#leave();
-    });
     if (!note.isConnected) row.append(note);
     field.setAttribute('aria-invalid', String(buttons.length === 0));
     if (known !== sentence) this.#parts.status.announce(sentence);

@@ -187,8 +187,8 @@ export class Rows {
   move(step) {
     if (this.#order.length === 0) return;
     const place = this.#order.indexOf(this.#current);
-    const inList = this.#list.contains(document.activeElement);
-    const target = !inList && place >= 0 ? place : Math.max(0, Math.min(this.#order.length - 1, place + step));
+    const inRow = this.idOf(document.activeElement) !== null;
+    const target = !inRow && place >= 0 ? place : Math.max(0, Math.min(this.#order.length - 1, place + step));
     this.select(this.#order[target], { focus: true });
   }
 

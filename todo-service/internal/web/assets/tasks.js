@@ -60,9 +60,13 @@ export class TaskList {
     return this.#whole;
   }
 
-  /** @returns {Task|undefined} */
+  /**
+   * Returns a task of the view, or one that changed a moment ago; undefined if it was
+   * deleted, or is not known.
+   * @returns {Task|undefined}
+   */
   get(id) {
-    return this.#tasks.get(id);
+    return this.#tasks.get(id) ?? this.#recent.get(id)?.task ?? undefined;
   }
 
   /**
