@@ -72,7 +72,7 @@ export class Editor {
     if (edit?.id !== id) return;
     const task = this.#parts.tasks.get(id);
     if (!task) {
-      this.#ask('Deleted elsewhere meanwhile. Saving adds it again.', []);
+      this.#ask('Deleted elsewhere meanwhile. Press Enter to keep the title and add it again.', []);
     } else if (task.title === edit.title || task.title === edit.field.value.trim()) {
       edit.version = task.version; // another field changed; nothing is in the way
     } else {

@@ -130,14 +130,16 @@ export class Statistics {
     const scale = make('p', 'scale');
     scale.setAttribute('aria-hidden', 'true');
     scale.append(make('span'), make('span'), make('span'));
-    const table = make('table', 'visually-hidden');
+    const table = make('table');
+    const hidden = make('div', 'visually-hidden'); // a table is never smaller than its cells
+    hidden.append(table);
     const caption = make('caption');
     caption.textContent = `Completed tasks by day (UTC), the last ${DAYS} days`;
     const head = make('thead');
     head.append(makeTableRow('th', 'Day', 'Completed'));
     this.#rows = make('tbody');
     table.append(caption, head, this.#rows);
-    this.#body.append(numbers, this.#chart, scale, table);
+    this.#body.append(numbers, this.#chart, scale, hidden);
     this.#panel.replaceChildren(heading, this.#message, this.#body);
   }
 
