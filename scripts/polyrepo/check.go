@@ -136,7 +136,7 @@ func (c *checker) buildImage(ctx context.Context, dir string) error {
 		return err
 	}
 	server := &http.Server{Handler: http.FileServer(http.Dir(c.proxy.dir)), ReadHeaderTimeout: readHeaderTimeout}
-	go server.Serve(listener)
+	go func() { _ = server.Serve(listener) }() // its error is that of Close
 	defer server.Close()
 	goproxy := "http://" + listener.Addr().String() + "," + c.upstream
 	return c.runCommand(ctx, "make image", dir, "make", []string{
