@@ -19,7 +19,7 @@ import (
 // concurrently.
 type Document struct {
 	root docNode
-	mux  *http.ServeMux // of operations
+	mux  *http.ServeMux // of path items; each is a mux of its operations
 
 	mu       sync.Mutex
 	compiler *jsonschema.Compiler
@@ -51,9 +51,12 @@ func Parse(text string) (*Document, error) {
 	paths, _ := d.member(d.root, "paths")
 	for path := range paths.node {
 		item, _ := d.member(paths, path)
+		// In one mux, a method that only /tasks/{id} has would match /tasks/counts, too.
+		operations := http.NewServeMux()
+		d.mux.Handle(path, operations)
 		for _, method := range []string{"delete", "get", "options", "patch", "post", "put"} {
 			if found, ok := d.member(item, method); ok {
-				d.mux.Handle(strings.ToUpper(method)+" "+path, operation{found}) // GET is HEAD too
+				operations.Handle(strings.ToUpper(method)+" "+path, operation{found}) // GET is HEAD too
 			}
 		}
 	}

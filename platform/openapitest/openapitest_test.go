@@ -28,6 +28,10 @@ paths:
       responses:
         "204": { description: gone }
         "404": { $ref: "#/components/responses/NotFound" }
+  /things/latest:
+    get:
+      responses:
+        "200": { content: { application/json: { schema: { $ref: "#/components/schemas/Thing" } } } }
   /feed:
     get:
       responses:
@@ -77,6 +81,8 @@ func TestDocumentedResponsesPass(t *testing.T) {
 		"an empty path segment":       {"DELETE /things/", 404, []string{"Content-Type", problem}, `{"status":404}`},
 		"an unknown method":           {"GET /things/1", 405, []string{"Content-Type", problem, "Allow", "DELETE"}, `{"status":405}`},
 		"Allow names HEAD beside GET": {"DELETE /things", 405, []string{"Content-Type", problem, "Allow", "GET, HEAD"}, `{"status":405}`},
+		"a path that fits a template": {"GET /things/latest", 200, []string{"Content-Type", json}, `{"id":1}`},
+		"a method of that template":   {"DELETE /things/latest", 405, []string{"Content-Type", problem, "Allow", "GET, HEAD"}, `{"status":405}`},
 		"too many requests anywhere":  {"GET /nothing", 429, []string{"Content-Type", problem}, `{"status":429}`},
 		"a stream":                    {"GET /feed", 200, []string{"Content-Type", "text/event-stream"}, ":\nid: 7\ndata: {\"id\":1}\n\n"},
 	} {
@@ -114,6 +120,7 @@ func TestUndocumentedResponsesFail(t *testing.T) {
 		"200 for an unknown path":    {exchange{"GET /nothing", 200, []string{"Content-Type", json}, `{}`}, "status 200, where nothing is documented"},
 		"404 in plain text":          {exchange{"GET /nothing", 404, []string{"Content-Type", "text/plain"}, `404`}, `Content-Type "text/plain"`},
 		"another Allow":              {exchange{"GET /things/1", 405, []string{"Content-Type", problem, "Allow", "GET"}, `{"status":405}`}, `Allow is "GET"`},
+		"a method of a template":     {exchange{"DELETE /things/latest", 204, nil, ``}, "status 204, where nothing is documented"},
 		"a method that is served":    {exchange{"POST /things", 200, []string{"Content-Type", json}, `[]`}, "status 200"},
 	}
 	for name, test := range tests {

@@ -36,6 +36,9 @@ var commonHeaders = []string{
 
 func (d *Document) checkResponse(r response) error {
 	handler, _ := d.mux.Handler(r.request)
+	if operations, ok := handler.(*http.ServeMux); ok {
+		handler, _ = operations.Handler(r.request)
+	}
 	requested, ok := handler.(operation)
 	if !ok {
 		unmatched := httptest.NewRecorder()

@@ -227,7 +227,10 @@ type ListTasksRequest struct {
 	// At most this many tasks, up to 1,000; 0 means 1,000.
 	Limit int32 `protobuf:"varint,2,opt,name=limit,proto3" json:"limit,omitempty"`
 	// How many tasks to skip, 0 to 100,000.
-	Offset        int32 `protobuf:"varint,3,opt,name=offset,proto3" json:"offset,omitempty"`
+	Offset int32 `protobuf:"varint,3,opt,name=offset,proto3" json:"offset,omitempty"`
+	// The order: "id", "-id", "priority" or "-priority"; empty means "id". A minus
+	// reverses it. Tasks of one priority are always in ascending id order.
+	Sort          string `protobuf:"bytes,4,opt,name=sort,proto3" json:"sort,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -283,10 +286,17 @@ func (x *ListTasksRequest) GetOffset() int32 {
 	return 0
 }
 
+func (x *ListTasksRequest) GetSort() string {
+	if x != nil {
+		return x.Sort
+	}
+	return ""
+}
+
 // ListTasksResponse is a page of tasks.
 type ListTasksResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The page, ordered by id.
+	// The page, in the requested order.
 	Tasks []*Task `protobuf:"bytes,1,rep,name=tasks,proto3" json:"tasks,omitempty"`
 	// The number of selected tasks on all pages. It may be a second old.
 	Total         int32 `protobuf:"varint,2,opt,name=total,proto3" json:"total,omitempty"`
@@ -1032,6 +1042,107 @@ func (x *ListTaskEventsResponse) GetNextAfter() int64 {
 	return 0
 }
 
+// CountTasksRequest has no fields.
+type CountTasksRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CountTasksRequest) Reset() {
+	*x = CountTasksRequest{}
+	mi := &file_task_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CountTasksRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CountTasksRequest) ProtoMessage() {}
+
+func (x *CountTasksRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_task_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CountTasksRequest.ProtoReflect.Descriptor instead.
+func (*CountTasksRequest) Descriptor() ([]byte, []int) {
+	return file_task_proto_rawDescGZIP(), []int{17}
+}
+
+// CountTasksResponse has the numbers of tasks at one moment.
+type CountTasksResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// All tasks: open and done together.
+	Total int64 `protobuf:"varint,1,opt,name=total,proto3" json:"total,omitempty"`
+	// Tasks that are not completed.
+	Open int64 `protobuf:"varint,2,opt,name=open,proto3" json:"open,omitempty"`
+	// Completed tasks.
+	Done          int64 `protobuf:"varint,3,opt,name=done,proto3" json:"done,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CountTasksResponse) Reset() {
+	*x = CountTasksResponse{}
+	mi := &file_task_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CountTasksResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CountTasksResponse) ProtoMessage() {}
+
+func (x *CountTasksResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_task_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CountTasksResponse.ProtoReflect.Descriptor instead.
+func (*CountTasksResponse) Descriptor() ([]byte, []int) {
+	return file_task_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *CountTasksResponse) GetTotal() int64 {
+	if x != nil {
+		return x.Total
+	}
+	return 0
+}
+
+func (x *CountTasksResponse) GetOpen() int64 {
+	if x != nil {
+		return x.Open
+	}
+	return 0
+}
+
+func (x *CountTasksResponse) GetDone() int64 {
+	if x != nil {
+		return x.Done
+	}
+	return 0
+}
+
 var File_task_proto protoreflect.FileDescriptor
 
 const file_task_proto_rawDesc = "" +
@@ -1051,11 +1162,12 @@ const file_task_proto_rawDesc = "" +
 	"\x02id\x18\x01 \x01(\x03R\x02id\"1\n" +
 	"\x0fGetTaskResponse\x12\x1e\n" +
 	"\x04task\x18\x01 \x01(\v2\n" +
-	".task.TaskR\x04task\"]\n" +
+	".task.TaskR\x04task\"q\n" +
 	"\x10ListTasksRequest\x12\x1b\n" +
 	"\tdone_only\x18\x01 \x01(\bR\bdoneOnly\x12\x14\n" +
 	"\x05limit\x18\x02 \x01(\x05R\x05limit\x12\x16\n" +
-	"\x06offset\x18\x03 \x01(\x05R\x06offset\"K\n" +
+	"\x06offset\x18\x03 \x01(\x05R\x06offset\x12\x12\n" +
+	"\x04sort\x18\x04 \x01(\tR\x04sort\"K\n" +
 	"\x11ListTasksResponse\x12 \n" +
 	"\x05tasks\x18\x01 \x03(\v2\n" +
 	".task.TaskR\x05tasks\x12\x14\n" +
@@ -1113,7 +1225,12 @@ const file_task_proto_rawDesc = "" +
 	"\x16ListTaskEventsResponse\x12'\n" +
 	"\x06events\x18\x01 \x03(\v2\x0f.task.TaskEventR\x06events\x12\x1d\n" +
 	"\n" +
-	"next_after\x18\x02 \x01(\x03R\tnextAfter2\x94\x04\n" +
+	"next_after\x18\x02 \x01(\x03R\tnextAfter\"\x13\n" +
+	"\x11CountTasksRequest\"R\n" +
+	"\x12CountTasksResponse\x12\x14\n" +
+	"\x05total\x18\x01 \x01(\x03R\x05total\x12\x12\n" +
+	"\x04open\x18\x02 \x01(\x03R\x04open\x12\x12\n" +
+	"\x04done\x18\x03 \x01(\x03R\x04done2\xd5\x04\n" +
 	"\vTaskService\x126\n" +
 	"\aGetTask\x12\x14.task.GetTaskRequest\x1a\x15.task.GetTaskResponse\x12<\n" +
 	"\tListTasks\x12\x16.task.ListTasksRequest\x1a\x17.task.ListTasksResponse\x12?\n" +
@@ -1126,7 +1243,9 @@ const file_task_proto_rawDesc = "" +
 	"UpdateTask\x12\x17.task.UpdateTaskRequest\x1a\x18.task.UpdateTaskResponse\x12?\n" +
 	"\n" +
 	"DeleteTask\x12\x17.task.DeleteTaskRequest\x1a\x18.task.DeleteTaskResponse\x12K\n" +
-	"\x0eListTaskEvents\x12\x1b.task.ListTaskEventsRequest\x1a\x1c.task.ListTaskEventsResponseB*Z(example.com/todo/contracts/gen/task;taskb\x06proto3"
+	"\x0eListTaskEvents\x12\x1b.task.ListTaskEventsRequest\x1a\x1c.task.ListTaskEventsResponse\x12?\n" +
+	"\n" +
+	"CountTasks\x12\x17.task.CountTasksRequest\x1a\x18.task.CountTasksResponseB*Z(example.com/todo/contracts/gen/task;taskb\x06proto3"
 
 var (
 	file_task_proto_rawDescOnce sync.Once
@@ -1140,7 +1259,7 @@ func file_task_proto_rawDescGZIP() []byte {
 	return file_task_proto_rawDescData
 }
 
-var file_task_proto_msgTypes = make([]protoimpl.MessageInfo, 17)
+var file_task_proto_msgTypes = make([]protoimpl.MessageInfo, 19)
 var file_task_proto_goTypes = []any{
 	(*Task)(nil),                   // 0: task.Task
 	(*GetTaskRequest)(nil),         // 1: task.GetTaskRequest
@@ -1159,19 +1278,21 @@ var file_task_proto_goTypes = []any{
 	(*DeleteTaskResponse)(nil),     // 14: task.DeleteTaskResponse
 	(*ListTaskEventsRequest)(nil),  // 15: task.ListTaskEventsRequest
 	(*ListTaskEventsResponse)(nil), // 16: task.ListTaskEventsResponse
-	(*timestamppb.Timestamp)(nil),  // 17: google.protobuf.Timestamp
-	(*fieldmaskpb.FieldMask)(nil),  // 18: google.protobuf.FieldMask
+	(*CountTasksRequest)(nil),      // 17: task.CountTasksRequest
+	(*CountTasksResponse)(nil),     // 18: task.CountTasksResponse
+	(*timestamppb.Timestamp)(nil),  // 19: google.protobuf.Timestamp
+	(*fieldmaskpb.FieldMask)(nil),  // 20: google.protobuf.FieldMask
 }
 var file_task_proto_depIdxs = []int32{
-	17, // 0: task.Task.created_at:type_name -> google.protobuf.Timestamp
-	17, // 1: task.Task.completed_at:type_name -> google.protobuf.Timestamp
+	19, // 0: task.Task.created_at:type_name -> google.protobuf.Timestamp
+	19, // 1: task.Task.completed_at:type_name -> google.protobuf.Timestamp
 	0,  // 2: task.GetTaskResponse.task:type_name -> task.Task
 	0,  // 3: task.ListTasksResponse.tasks:type_name -> task.Task
 	0,  // 4: task.CreateTaskResponse.task:type_name -> task.Task
 	0,  // 5: task.CompleteTaskResponse.task:type_name -> task.Task
 	0,  // 6: task.TaskEvent.task:type_name -> task.Task
-	17, // 7: task.TaskEvent.timestamp:type_name -> google.protobuf.Timestamp
-	18, // 8: task.UpdateTaskRequest.update_mask:type_name -> google.protobuf.FieldMask
+	19, // 7: task.TaskEvent.timestamp:type_name -> google.protobuf.Timestamp
+	20, // 8: task.UpdateTaskRequest.update_mask:type_name -> google.protobuf.FieldMask
 	0,  // 9: task.UpdateTaskResponse.task:type_name -> task.Task
 	10, // 10: task.ListTaskEventsResponse.events:type_name -> task.TaskEvent
 	1,  // 11: task.TaskService.GetTask:input_type -> task.GetTaskRequest
@@ -1182,16 +1303,18 @@ var file_task_proto_depIdxs = []int32{
 	11, // 16: task.TaskService.UpdateTask:input_type -> task.UpdateTaskRequest
 	13, // 17: task.TaskService.DeleteTask:input_type -> task.DeleteTaskRequest
 	15, // 18: task.TaskService.ListTaskEvents:input_type -> task.ListTaskEventsRequest
-	2,  // 19: task.TaskService.GetTask:output_type -> task.GetTaskResponse
-	4,  // 20: task.TaskService.ListTasks:output_type -> task.ListTasksResponse
-	6,  // 21: task.TaskService.CreateTask:output_type -> task.CreateTaskResponse
-	8,  // 22: task.TaskService.CompleteTask:output_type -> task.CompleteTaskResponse
-	10, // 23: task.TaskService.WatchTasks:output_type -> task.TaskEvent
-	12, // 24: task.TaskService.UpdateTask:output_type -> task.UpdateTaskResponse
-	14, // 25: task.TaskService.DeleteTask:output_type -> task.DeleteTaskResponse
-	16, // 26: task.TaskService.ListTaskEvents:output_type -> task.ListTaskEventsResponse
-	19, // [19:27] is the sub-list for method output_type
-	11, // [11:19] is the sub-list for method input_type
+	17, // 19: task.TaskService.CountTasks:input_type -> task.CountTasksRequest
+	2,  // 20: task.TaskService.GetTask:output_type -> task.GetTaskResponse
+	4,  // 21: task.TaskService.ListTasks:output_type -> task.ListTasksResponse
+	6,  // 22: task.TaskService.CreateTask:output_type -> task.CreateTaskResponse
+	8,  // 23: task.TaskService.CompleteTask:output_type -> task.CompleteTaskResponse
+	10, // 24: task.TaskService.WatchTasks:output_type -> task.TaskEvent
+	12, // 25: task.TaskService.UpdateTask:output_type -> task.UpdateTaskResponse
+	14, // 26: task.TaskService.DeleteTask:output_type -> task.DeleteTaskResponse
+	16, // 27: task.TaskService.ListTaskEvents:output_type -> task.ListTaskEventsResponse
+	18, // 28: task.TaskService.CountTasks:output_type -> task.CountTasksResponse
+	20, // [20:29] is the sub-list for method output_type
+	11, // [11:20] is the sub-list for method input_type
 	11, // [11:11] is the sub-list for extension type_name
 	11, // [11:11] is the sub-list for extension extendee
 	0,  // [0:11] is the sub-list for field type_name
@@ -1212,7 +1335,7 @@ func file_task_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_task_proto_rawDesc), len(file_task_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   17,
+			NumMessages:   19,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -31,6 +31,7 @@ const (
 	TaskService_UpdateTask_FullMethodName     = "/task.TaskService/UpdateTask"
 	TaskService_DeleteTask_FullMethodName     = "/task.TaskService/DeleteTask"
 	TaskService_ListTaskEvents_FullMethodName = "/task.TaskService/ListTaskEvents"
+	TaskService_CountTasks_FullMethodName     = "/task.TaskService/CountTasks"
 )
 
 // TaskServiceClient is the client API for TaskService service.
@@ -55,8 +56,8 @@ type TaskServiceClient interface {
 	// GetTask returns one task.
 	// NOT_FOUND: there is no task with this id.
 	GetTask(ctx context.Context, in *GetTaskRequest, opts ...grpc.CallOption) (*GetTaskResponse, error)
-	// ListTasks returns one page of the tasks, ordered by id.
-	// INVALID_ARGUMENT: limit or offset is out of range.
+	// ListTasks returns one page of the tasks, ordered by id unless sort says otherwise.
+	// INVALID_ARGUMENT: limit or offset is out of range, or sort is unknown.
 	ListTasks(ctx context.Context, in *ListTasksRequest, opts ...grpc.CallOption) (*ListTasksResponse, error)
 	// CreateTask creates a task and publishes task.created. The metadata
 	// idempotency-key, 1 to 255 visible ASCII characters, makes a repetition safe:
@@ -99,6 +100,8 @@ type TaskServiceClient interface {
 	// NOT_FOUND: no task ever had this id, or the task was deleted and all its events
 	// were purged.
 	ListTaskEvents(ctx context.Context, in *ListTaskEventsRequest, opts ...grpc.CallOption) (*ListTaskEventsResponse, error)
+	// CountTasks returns the numbers of tasks. They may be a second old.
+	CountTasks(ctx context.Context, in *CountTasksRequest, opts ...grpc.CallOption) (*CountTasksResponse, error)
 }
 
 type taskServiceClient struct {
@@ -198,6 +201,16 @@ func (c *taskServiceClient) ListTaskEvents(ctx context.Context, in *ListTaskEven
 	return out, nil
 }
 
+func (c *taskServiceClient) CountTasks(ctx context.Context, in *CountTasksRequest, opts ...grpc.CallOption) (*CountTasksResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(CountTasksResponse)
+	err := c.cc.Invoke(ctx, TaskService_CountTasks_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // TaskServiceServer is the server API for TaskService service.
 // All implementations must embed UnimplementedTaskServiceServer
 // for forward compatibility.
@@ -220,8 +233,8 @@ type TaskServiceServer interface {
 	// GetTask returns one task.
 	// NOT_FOUND: there is no task with this id.
 	GetTask(context.Context, *GetTaskRequest) (*GetTaskResponse, error)
-	// ListTasks returns one page of the tasks, ordered by id.
-	// INVALID_ARGUMENT: limit or offset is out of range.
+	// ListTasks returns one page of the tasks, ordered by id unless sort says otherwise.
+	// INVALID_ARGUMENT: limit or offset is out of range, or sort is unknown.
 	ListTasks(context.Context, *ListTasksRequest) (*ListTasksResponse, error)
 	// CreateTask creates a task and publishes task.created. The metadata
 	// idempotency-key, 1 to 255 visible ASCII characters, makes a repetition safe:
@@ -264,6 +277,8 @@ type TaskServiceServer interface {
 	// NOT_FOUND: no task ever had this id, or the task was deleted and all its events
 	// were purged.
 	ListTaskEvents(context.Context, *ListTaskEventsRequest) (*ListTaskEventsResponse, error)
+	// CountTasks returns the numbers of tasks. They may be a second old.
+	CountTasks(context.Context, *CountTasksRequest) (*CountTasksResponse, error)
 	mustEmbedUnimplementedTaskServiceServer()
 }
 
@@ -297,6 +312,9 @@ func (UnimplementedTaskServiceServer) DeleteTask(context.Context, *DeleteTaskReq
 }
 func (UnimplementedTaskServiceServer) ListTaskEvents(context.Context, *ListTaskEventsRequest) (*ListTaskEventsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListTaskEvents not implemented")
+}
+func (UnimplementedTaskServiceServer) CountTasks(context.Context, *CountTasksRequest) (*CountTasksResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method CountTasks not implemented")
 }
 func (UnimplementedTaskServiceServer) mustEmbedUnimplementedTaskServiceServer() {}
 func (UnimplementedTaskServiceServer) testEmbeddedByValue()                     {}
@@ -456,6 +474,24 @@ func _TaskService_ListTaskEvents_Handler(srv interface{}, ctx context.Context, d
 	return interceptor(ctx, in, info, handler)
 }
 
+func _TaskService_CountTasks_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(CountTasksRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(TaskServiceServer).CountTasks(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: TaskService_CountTasks_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(TaskServiceServer).CountTasks(ctx, req.(*CountTasksRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // TaskService_ServiceDesc is the grpc.ServiceDesc for TaskService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -490,6 +526,10 @@ var TaskService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ListTaskEvents",
 			Handler:    _TaskService_ListTaskEvents_Handler,
+		},
+		{
+			MethodName: "CountTasks",
+			Handler:    _TaskService_CountTasks_Handler,
 		},
 	},
 	Streams: []grpc.StreamDesc{

@@ -24,7 +24,7 @@ var domains = map[string]string{
 // shared lists the packages of a service that its adapters may import. Otherwise adapters must not import
 // each other.
 var shared = map[string][]string{
-	"todo-service": {"coalesce", "eventcodec", "listcache", "ratelimit"},
+	"todo-service": {"coalesce", "contentcoding", "eventcodec", "listcache", "ratelimit"},
 }
 
 type pkg struct {

@@ -12,6 +12,7 @@ import (
 const bannerText = `
 Ready after $TIME.
 
+  the page               http://localhost:$TODO_HTTP_PORT/
   todo-service           http://localhost:$TODO_HTTP_PORT/tasks   gRPC localhost:$TODO_GRPC_PORT
                          ops http://localhost:$TODO_OPS_PORT/metrics
   stats-service          http://localhost:$STATS_HTTP_PORT/stats   ops http://localhost:$STATS_OPS_PORT/metrics

@@ -75,9 +75,26 @@ func (s Settings) addresses() []string {
 	}
 }
 
+// pageSettings are the settings of a service with which the page gets the statistics from stats-service.
+func (s Settings) pageSettings(name string) []string {
+	switch name {
+	case todoService:
+		return []string{fmt.Sprintf("WEB_STATS_URL=http://localhost:%d", s.Ports["STATS_HTTP_PORT"])}
+	case statsService:
+		port := ""
+		if n := s.Ports["TODO_HTTP_PORT"]; n != 80 { // which browsers leave out
+			port = fmt.Sprintf(":%d", n)
+		}
+		return []string{fmt.Sprintf("HTTP_CORS_ORIGINS=http://localhost%s,http://127.0.0.1%s", port, port)}
+	}
+	return nil
+}
+
 // service describes a service of this stack.
 func (s Settings) service(name string) supervisor.Part {
-	env := append([]string{"LOG_FORMAT=text", "DRAIN_WAIT=0s"}, s.Environ...) // there is no load balancer to wait for
+	env := []string{"LOG_FORMAT=text", "DRAIN_WAIT=0s"} // there is no load balancer to wait for
+	env = append(env, s.pageSettings(name)...)
+	env = append(env, s.Environ...)
 	env = append(env, s.addresses()...)
 	var ops string
 	for _, l := range listeners {

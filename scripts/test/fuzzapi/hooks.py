@@ -1,11 +1,20 @@
 """What schemathesis cannot learn about the API from its document."""
 
 import itertools
+import re
 import unicodedata
 
 import schemathesis
 
 numbers = itertools.count()
+
+# The form of a valid cursor in each order.
+cursors = {
+    "id": re.compile(r"[0-9]+"),
+    "-id": re.compile(r"[0-9]+"),
+    "priority": re.compile(r"priority\.[0-9]+\.[0-9]+"),
+    "-priority": re.compile(r"-priority\.[0-9]+\.[0-9]+"),
+}
 
 
 @schemathesis.hook
@@ -28,6 +37,18 @@ def show_title(context, case, kwargs):
     title = body.get("title") if isinstance(body, dict) else None
     if isinstance(title, str) and title.strip() and len(title) < 500 and not any(map(is_visible, title)):
         body["title"] = title + "x"
+
+
+@schemathesis.hook("before_call")
+def fit_cursor(context, case, kwargs):
+    """Sends a cursor only with its own order, and with another valid order none."""
+    query = case.query or {}
+    after, sort = query.get("after"), query.get("sort", "id")
+    if not isinstance(sort, str) or sort not in cursors or not isinstance(after, (int, str)):
+        return
+    fitting = [order for order, form in cursors.items() if form.fullmatch(str(after))]
+    if fitting and sort not in fitting:
+        del query["after"]
 
 
 def is_visible(character):

@@ -82,6 +82,8 @@ func TestEachCommandPrintsItsResult(t *testing.T) {
 		{"done 1 --output=json", `{"id":1,"title":"Learn gRPC","priority":0,"done":true,"created_at":"2026-01-15T10:00:00Z","completed_at":"2026-01-15T10:00:00Z","version":2}` + "\n"},
 		{"list --done", header + "1   Learn gRPC  0         yes   2026-01-15T10:00:00Z  2\n\n1 of 1 tasks\n"},
 		{"list --limit 1 --offset 1 --output json", `{"tasks":[{"id":2,"title":"<b>&","priority":7,"done":false,"created_at":"2026-01-15T10:00:00Z","version":1}],"total":2}` + "\n"},
+		{"list --sort -priority --limit 1", "ID  TITLE  PRIORITY  DONE  CREATED               VERSION\n2   <b>&   7         no    2026-01-15T10:00:00Z  1\n\n1 of 2 tasks\n"},
+		{"list --sort=priority --done", header + "1   Learn gRPC  0         yes   2026-01-15T10:00:00Z  2\n\n1 of 1 tasks\n"},
 		{"delete 1", "Deleted task 1.\n"},
 		{"delete 2 --output json", `{"deleted":2}` + "\n"},
 	} {
@@ -104,6 +106,7 @@ func TestAnErrorOfTheServiceIsOneLineWithAHint(t *testing.T) {
 		{"create A --priority 101", "grpc-client: cannot create the task: priority must be from 0 to 100; correct it and try again\n"},
 		{"create A --idempotency-key " + strings.Repeat("k", 256), "grpc-client: cannot create the task: Idempotency-Key must be 1 to 255 visible ASCII characters, in double quotes or bare; correct it and try again\n"},
 		{"list --limit 1001", "grpc-client: cannot list the tasks: limit must be from 1 to 1000; correct it and try again\n"},
+		{"list --sort title", "grpc-client: cannot list the tasks: sort must be id, -id, priority or -priority; correct it and try again\n"},
 		{"watch --from malformed", "grpc-client: cannot watch the tasks: the resume token \"malformed\" is not in the log; watch without --from, then grpc-client list\n"},
 	} {
 		t.Run(test.args, func(t *testing.T) {

@@ -70,6 +70,7 @@ func (c *cli) listCommand() *cobra.Command {
 	cmd.Flags().BoolVar(&request.DoneOnly, "done", false, "only completed tasks")
 	cmd.Flags().Int32Var(&request.Limit, "limit", 0, "at most this many, up to 1000 (0 means 1000)")
 	cmd.Flags().Int32Var(&request.Offset, "offset", 0, "skip this many, up to 100000")
+	cmd.Flags().StringVar(&request.Sort, "sort", "id", "`order`: id, -id, priority or -priority; a minus reverses it")
 	return cmd
 }
 

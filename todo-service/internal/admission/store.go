@@ -79,9 +79,9 @@ func (s *Store) List(ctx context.Context, q task.Query) ([]task.Task, error) {
 	return admit(s, func() ([]task.Task, error) { return s.listWithSlot(ctx, q) }, s.rejected.searches, s.searches, s.reads, s.all)
 }
 
-// Count returns the number of tasks, or rejects the request.
-func (s *Store) Count(ctx context.Context, done *bool) (int64, error) {
-	return admit(s, func() (int64, error) { return s.next.Count(ctx, done) }, s.rejected.reads, s.reads, s.all)
+// Count returns the numbers of tasks, or rejects the request.
+func (s *Store) Count(ctx context.Context) (task.Counts, error) {
+	return admit(s, func() (task.Counts, error) { return s.next.Count(ctx) }, s.rejected.reads, s.reads, s.all)
 }
 
 // History returns the task's events, or rejects the request.

@@ -49,7 +49,9 @@ func (s blockingStore) List(ctx context.Context, _ task.Query) ([]task.Task, err
 	return nil, s.wait(ctx)
 }
 
-func (s blockingStore) Count(ctx context.Context, _ *bool) (int64, error) { return 0, s.wait(ctx) }
+func (s blockingStore) Count(ctx context.Context) (task.Counts, error) {
+	return task.Counts{}, s.wait(ctx)
+}
 
 func (s blockingStore) History(ctx context.Context, _, _ int64, _ int) ([]task.Event, error) {
 	return nil, s.wait(ctx)
@@ -67,7 +69,7 @@ func (s blockingStore) Update(ctx context.Context, _ int64, _ func(*task.Task) (
 var requests = map[string]func(context.Context, *admission.Store) error{
 	"get":   func(ctx context.Context, s *admission.Store) error { _, err := s.Get(ctx, 1); return err },
 	"list":  func(ctx context.Context, s *admission.Store) error { _, err := s.List(ctx, task.Query{}); return err },
-	"count": func(ctx context.Context, s *admission.Store) error { _, err := s.Count(ctx, nil); return err },
+	"count": func(ctx context.Context, s *admission.Store) error { _, err := s.Count(ctx); return err },
 	"history": func(ctx context.Context, s *admission.Store) error {
 		_, err := s.History(ctx, 1, 0, 1)
 		return err

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -35,6 +36,7 @@ import (
 	"example.com/todo/todo-service/internal/redisstore"
 	"example.com/todo/todo-service/internal/task"
 	"example.com/todo/todo-service/internal/watch"
+	"example.com/todo/todo-service/internal/web"
 )
 
 // Run serves until ctx ends, and then stops in stages: readiness fails, so that load
@@ -86,7 +88,7 @@ func Run(ctx context.Context, cfg Config) error {
 	clientIPs := clientip.New(cfg.TrustedProxies)
 
 	telemetry := httpserver.Telemetry{Log: log, Registry: registry, Tracer: tracer}
-	http, err := httpserver.Listen(cfg.HTTP, conns.Limit("http", cfg.HTTP.MaxConns), httpserver.Instrument(httpapi.New(httpapi.Config{
+	httpServer, err := httpserver.Listen(cfg.HTTP, conns.Limit("http", cfg.HTTP.MaxConns), httpserver.Instrument(newPageAndAPI(cfg.Web, log, httpapi.Config{
 		Tasks: tasks, Lists: lists, Allow: limiter.Allow, ClientIP: clientIPs.FromHTTP,
 		Watch: hub.Watch, AcquireStream: streams.Acquire, AcquireSearch: admission.NewSearchLocks().Acquire,
 	}), cfg.HTTP, telemetry))
@@ -105,14 +107,30 @@ func Run(ctx context.Context, cfg Config) error {
 		return err
 	}
 
-	log.InfoContext(ctx, "serving", "http", http.Addr(), "grpc", rpc.Addr(), "ops", opsServer.Addr())
+	log.InfoContext(ctx, "serving", "http", httpServer.Addr(), "grpc", rpc.Addr(), "ops", opsServer.Addr())
 	return lifecycle.Run(ctx,
-		append(topologies, schema, opsServer.FailReadiness(cfg.DrainWait), opsServer.MirrorReadiness(rpc.SetServing), lifecycle.Func(http.AnnounceClose)),
+		append(topologies, schema, opsServer.FailReadiness(cfg.DrainWait), opsServer.MirrorReadiness(rpc.SetServing), lifecycle.Func(httpServer.AnnounceClose)),
 		lifecycle.Stage{hub}, // before the listeners: its streams end with a token, not with a cut connection
-		lifecycle.Stage{http, rpc},
+		lifecycle.Stage{httpServer, rpc},
 		append(newPurger(cfg, store, state, log, registry), relay, newKeyJanitor(store, log, registry)),
 		lifecycle.Stage{opsServer},
 	)
+}
+
+// newPageAndAPI returns the handler of the page and of the API, which share a port.
+func newPageAndAPI(cfg web.Config, log *slog.Logger, deps httpapi.Config) http.Handler {
+	api := httpapi.New(deps)
+	page := web.New(cfg, web.Dependencies{
+		Tasks: deps.Tasks, Allow: deps.Allow, ClientIP: deps.ClientIP, AcquireSearch: deps.AcquireSearch, Now: time.Now, Log: log,
+	})
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		// Before the rate limit of the API, which does not count documents and assets.
+		if web.Serves(r.URL.Path) {
+			page.ServeHTTP(w, r)
+			return
+		}
+		api.ServeHTTP(w, r)
+	})
 }
 
 // newCacheAndLimiter returns list cache and rate limiter over one pipeline: their commands

@@ -88,6 +88,9 @@ func TestRunStartsServesAndStopsWithoutItsServers(t *testing.T) {
 		t.Error("the health check succeeds")
 	}
 
+	if got := getStatus("http://" + cfg.HTTP.Addr + "/"); got != http.StatusServiceUnavailable {
+		t.Errorf("/: %d", got)
+	}
 	document, err := openapitest.Parse(openapi.Todo)
 	if err != nil {
 		t.Fatal(err)

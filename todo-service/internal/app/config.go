@@ -20,6 +20,7 @@ import (
 	"example.com/todo/todo-service/internal/pgstore"
 	"example.com/todo/todo-service/internal/redisstore"
 	"example.com/todo/todo-service/internal/watch"
+	"example.com/todo/todo-service/internal/web"
 )
 
 // name is the name of the service in logs, metrics, traces and headers.
@@ -37,6 +38,7 @@ type Config struct {
 	RateLimit      redisstore.LimiterConfig `config:"rate_limit"`
 	Outbox         OutboxConfig             `config:"outbox"`
 	Watch          watch.Config             `config:"watch"`
+	Web            web.Config               `config:"web"`
 	TrustedProxies []netip.Prefix           `config:"trusted_proxies"`
 
 	MaxConnsPerClient int            `config:"max_conns_per_client"` // over HTTP and gRPC together, except of trusted proxies

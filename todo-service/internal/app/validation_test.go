@@ -45,6 +45,11 @@ func TestLoadRefusesInvalidValuesOfEverySetting(t *testing.T) {
 		"WATCH_MAX_WATCHERS":   append([]string{"0", "2000000"}, configtest.Numbers...),
 		"WATCH_MAX_PER_CLIENT": append([]string{"0", "2000000"}, configtest.Numbers...),
 
+		"WEB_STATS_URL": {
+			`"http://localhost:8081"`, "localhost:8081", "//localhost:8081", "ftp://localhost", "http://", "http://localhost:0", "http://localhost:65536", "http://me:hunter2@localhost:8081",
+			"http://localhost:8081/#a", "http://localhost:8081/?days=30", "http://localhost:8081\n", "http://a;script-src", "javascript:alert(1)", "http://127.1:8081",
+		},
+
 		"TRUSTED_PROXIES":      configtest.Networks,
 		"MAX_CONNS_PER_CLIENT": append([]string{"0", "2000000"}, configtest.Numbers...),
 		"MAX_IN_FLIGHT":        append([]string{"0", "7", "2000000"}, configtest.Numbers...),

@@ -25,21 +25,18 @@ type growingStore struct {
 	queries atomic.Int32
 }
 
-func (s *growingStore) Count(ctx context.Context, done *bool) (int64, error) {
+func (s *growingStore) Count(ctx context.Context) (task.Counts, error) {
 	s.queries.Add(1)
 	n := time.Since(s.created).Milliseconds()
 	select {
 	case <-time.After(s.takes):
 	case <-ctx.Done():
-		return 0, ctx.Err()
+		return task.Counts{}, ctx.Err()
 	}
 	if s.fails.Load() {
-		return 0, errors.New("the database is away")
+		return task.Counts{}, errors.New("the database is away")
 	}
-	if done != nil && *done {
-		n = -n
-	}
-	return n, nil
+	return task.Counts{Total: n, Open: n - 1, Done: 1}, nil
 }
 
 func newGrowingStore(takes time.Duration) (*countcache.Store, *growingStore) {
@@ -57,9 +54,9 @@ func TestCountQueriesOnceASecondAndIsNoOlder(t *testing.T) {
 				for range 100 {
 					callers.Go(func() {
 						called := time.Since(store.created).Milliseconds()
-						n, err := cache.Count(t.Context(), nil)
-						if err != nil || called-n >= 1000 {
-							t.Errorf("a call at %d ms returned the number of %d ms, error %v", called, n, err)
+						counts, err := cache.Count(t.Context())
+						if err != nil || called-counts.Total >= 1000 || counts.Open != counts.Total-1 || counts.Done != 1 {
+							t.Errorf("a call at %d ms returned %+v, error %v", called, counts, err)
 						}
 					})
 					<-time.After(10 * time.Millisecond)
@@ -73,37 +70,16 @@ func TestCountQueriesOnceASecondAndIsNoOlder(t *testing.T) {
 	}
 }
 
-func TestCountCachesEachFilterSeparately(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		cache, store := newGrowingStore(0)
-		<-time.After(time.Millisecond)
-		for range 3 {
-			for _, test := range []struct {
-				done *bool
-				want int64
-			}{{nil, 1}, {new(true), -1}, {new(false), 1}} {
-				if n, err := cache.Count(t.Context(), test.done); err != nil || n != test.want {
-					t.Errorf("got %d, want %d, error %v", n, test.want, err)
-				}
-			}
-		}
-		if got := store.queries.Load(); got != 3 {
-			t.Errorf("%d queries for three filters", got)
-		}
-	})
-}
-
 func TestCountFinishesTheQueryOfACancelledCall(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		cache, store := newGrowingStore(500 * time.Millisecond)
 		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 		defer cancel()
-		if _, err := cache.Count(ctx, nil); apperr.Of(err).Kind != apperr.Unavailable {
+		if _, err := cache.Count(ctx); apperr.Of(err).Kind != apperr.Unavailable {
 			t.Errorf("the call past its deadline returned %v", err)
 		}
-		if _, err := cache.Count(t.Context(), nil); err != nil {
+		if _, err := cache.Count(t.Context()); err != nil {
 			t.Error(err)
 		}
 		if got := store.queries.Load(); got != 1 {
@@ -117,11 +93,11 @@ func TestCountDoesNotCacheAFailure(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		cache, store := newGrowingStore(0)
 		store.fails.Store(true)
-		if _, err := cache.Count(t.Context(), nil); err == nil {
+		if _, err := cache.Count(t.Context()); err == nil {
 			t.Error("a number from a database that is away")
 		}
 		store.fails.Store(false)
-		if _, err := cache.Count(t.Context(), nil); err != nil {
+		if _, err := cache.Count(t.Context()); err != nil {
 			t.Error(err)
 		}
 	})
@@ -130,7 +106,7 @@ func TestCountDoesNotCacheAFailure(t *testing.T) {
 func TestCountReturnsAPanicOfTheStoreAsAnError(t *testing.T) {
 	t.Parallel()
 	cache := countcache.New(nil)
-	if _, err := cache.Count(t.Context(), nil); apperr.Of(err).Kind != apperr.Internal || !strings.Contains(err.Error(), "panicked") {
+	if _, err := cache.Count(t.Context()); apperr.Of(err).Kind != apperr.Internal || !strings.Contains(err.Error(), "panicked") {
 		t.Errorf("got %v", err)
 	}
 }

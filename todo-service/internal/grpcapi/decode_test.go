@@ -50,8 +50,8 @@ func TestAMalformedMessageIsInvalidArgument(t *testing.T) {
 			}
 		})
 	}
-	if n, err := s.store.Count(t.Context(), nil); n != 0 || err != nil {
-		t.Errorf("%d tasks, error %v", n, err)
+	if n, err := s.store.Count(t.Context()); n.Total != 0 || err != nil {
+		t.Errorf("%d tasks, error %v", n.Total, err)
 	}
 }
 

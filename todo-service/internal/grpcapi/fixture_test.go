@@ -131,3 +131,4 @@ var errInternal = errors.New("pq: secret table on secret host")
 
 func (brokenStore) Get(context.Context, int64) (task.Task, error)         { return task.Task{}, errInternal }
 func (brokenStore) List(context.Context, task.Query) ([]task.Task, error) { return nil, errInternal }
+func (brokenStore) Count(context.Context) (task.Counts, error)            { return task.Counts{}, errInternal }

@@ -63,13 +63,19 @@ func (s *Server) ListTasks(ctx context.Context, req *pb.ListTasksRequest) (*pb.L
 	if req.GetDoneOnly() {
 		done = &req.DoneOnly
 	}
-	page, _, err := s.cfg.Tasks.List(ctx, task.Query{Done: done, Limit: int(req.GetLimit()), Offset: int(req.GetOffset())})
+	page, _, err := s.cfg.Tasks.List(ctx, task.Query{
+		Done: done, Order: task.Order(req.GetSort()), Limit: int(req.GetLimit()), Offset: int(req.GetOffset()),
+	})
 	if err != nil {
 		return nil, err
 	}
-	total, err := s.cfg.Tasks.Count(ctx, done)
+	counts, err := s.cfg.Tasks.Count(ctx)
 	if err != nil {
 		return nil, err
+	}
+	total := counts.Total
+	if done != nil {
+		total = counts.Done
 	}
 	if len(page) > 0 { // the total may be a second old, but must not be below the tasks of this page
 		total = max(total, int64(req.GetOffset())+int64(len(page)))
@@ -79,6 +85,12 @@ func (s *Server) ListTasks(ctx context.Context, req *pb.ListTasksRequest) (*pb.L
 		response.Tasks[i] = taskMessage(t)
 	}
 	return response, nil
+}
+
+// CountTasks returns the numbers of tasks.
+func (s *Server) CountTasks(ctx context.Context, _ *pb.CountTasksRequest) (*pb.CountTasksResponse, error) {
+	counts, err := s.cfg.Tasks.Count(ctx)
+	return &pb.CountTasksResponse{Total: counts.Total, Open: counts.Open, Done: counts.Done}, err
 }
 
 // CreateTask creates a task, once for each idempotency key in the metadata.

@@ -46,6 +46,10 @@ func TestListTasksReturnsAPageAndTheTotal(t *testing.T) {
 		{&pb.ListTasksRequest{Offset: 100_000}, nil, 5},
 		{&pb.ListTasksRequest{DoneOnly: true}, []int64{2, 3, 5}, 3},
 		{&pb.ListTasksRequest{DoneOnly: true, Limit: 1, Offset: 1}, []int64{3}, 3},
+		{&pb.ListTasksRequest{Sort: "id", Limit: 2}, []int64{1, 2}, 5},
+		{&pb.ListTasksRequest{Sort: "-id", Limit: 2, Offset: 1}, []int64{4, 3}, 5},
+		{&pb.ListTasksRequest{Sort: "-id", DoneOnly: true}, []int64{5, 3, 2}, 3},
+		{&pb.ListTasksRequest{Sort: "priority", Limit: 2}, []int64{1, 2}, 5},
 	} {
 		response, err := client.ListTasks(t.Context(), test.request)
 		if err != nil {
@@ -87,8 +91,8 @@ func TestCreateTaskRefusesAMalformedKey(t *testing.T) {
 			t.Errorf("%q: %v, fields %q", keys, err, got)
 		}
 	}
-	if n, err := s.store.Count(t.Context(), nil); err != nil || n != 0 {
-		t.Errorf("there are %d tasks, error %v", n, err)
+	if n, err := s.store.Count(t.Context()); err != nil || n.Total != 0 {
+		t.Errorf("there are %d tasks, error %v", n.Total, err)
 	}
 }
 
@@ -174,7 +178,8 @@ func TestAnErrorOfTheStoreIsInternalWithoutItsText(t *testing.T) {
 	client := pb.NewTaskServiceClient(s.conn)
 	_, get := client.GetTask(t.Context(), &pb.GetTaskRequest{Id: 1})
 	_, list := client.ListTasks(t.Context(), &pb.ListTasksRequest{})
-	for _, err := range []error{get, list} {
+	_, count := client.CountTasks(t.Context(), &pb.CountTasksRequest{})
+	for _, err := range []error{get, list, count} {
 		if status.Code(err) != codes.Internal || strings.Contains(err.Error(), "secret") {
 			t.Error(err)
 		}

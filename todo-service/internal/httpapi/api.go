@@ -66,7 +66,22 @@ func New(cfg Config) http.Handler {
 	mux.Handle("GET /tasks/{id}/events", handler(a.listTaskEvents))
 	mux.Handle("GET /events", handler(a.watchEvents))
 	docs.Register(mux)
-	return a.prefetchList(a.limitRate(rejectUncleanPaths(httpserver.Routes(mux))))
+	return a.prefetchList(a.limitRate(rejectUncleanPaths(a.routeCounts(httpserver.Routes(mux)))))
+}
+
+// routeCounts routes /tasks/counts, and passes every other path to next.
+func (a *api) routeCounts(next http.Handler) http.Handler {
+	// In the mux of the other routes, PATCH and DELETE would match /tasks/{id}.
+	mux := http.NewServeMux()
+	mux.Handle("GET /tasks/counts", handler(a.countTasks))
+	counts := httpserver.Routes(mux)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/tasks/counts" {
+			counts.ServeHTTP(w, r)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 // prefetchList starts the lookup of the cached list before the limiter is called, so that

@@ -42,16 +42,18 @@ func FuzzQuery(f *testing.F) {
 		f.Add(query)
 	}
 	f.Add("after=1&limit=2&done=true&q=a")
+	f.Add("after=-priority.5.1&sort=-priority")
 	s := newFixture()
 	s.create(f, `{"title":"A"}`)
 	f.Fuzz(func(t *testing.T, query string) {
 		wantClientStatus(t, s.requestURL("GET", &url.URL{Path: "/tasks", RawQuery: query}))
 		wantClientStatus(t, s.requestURL("GET", &url.URL{Path: "/tasks/1/events", RawQuery: query}))
+		wantClientStatus(t, s.requestURL("GET", &url.URL{Path: "/tasks/counts", RawQuery: query}))
 	})
 }
 
 func FuzzID(f *testing.F) {
-	for _, id := range []string{"1", "0", "-1", "9223372036854775808", "a/b", "..", "1\x00", "\xff"} {
+	for _, id := range []string{"1", "0", "-1", "9223372036854775808", "counts", "a/b", "..", "1\x00", "\xff"} {
 		f.Add(id)
 	}
 	s := newFixture()

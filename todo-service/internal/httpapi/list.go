@@ -19,7 +19,7 @@ const (
 )
 
 func (a *api) listTasks(w http.ResponseWriter, r *http.Request) error {
-	query, err := parseQuery(r.URL.RawQuery, "after", "done", "limit", "q")
+	query, err := parseQuery(r.URL.RawQuery, "after", "done", "limit", "q", "sort")
 	if err != nil {
 		return err
 	}
@@ -51,6 +51,23 @@ func (a *api) listTasks(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
+// countTasks writes the numbers of tasks.
+func (a *api) countTasks(w http.ResponseWriter, r *http.Request) error {
+	if _, err := parseQuery(r.URL.RawQuery); err != nil {
+		return err
+	}
+	counts, err := a.Tasks.Count(r.Context())
+	if err != nil {
+		return err
+	}
+	body, err := encodeJSON(counts)
+	if err != nil {
+		return err
+	}
+	writeConditional(w, r, body, bodyETag(body))
+	return nil
+}
+
 // search returns a page of a search, after the client's other search.
 func (a *api) search(r *http.Request, query task.Query) (listcache.Entry, error) {
 	release, err := a.AcquireSearch(r.Context(), a.ClientIP(r))
@@ -70,16 +87,16 @@ func (a *api) renderPage(ctx context.Context, query task.Query) (listcache.Entry
 	}
 	var page listcache.Entry
 	if more {
-		page.Link = nextPageLink(query, tasks[len(tasks)-1].ID)
+		page.Link = nextPageLink(query, tasks[len(tasks)-1])
 	}
 	page.Body, err = encodeJSON(tasks)
 	page.ETag = bodyETag(page.Body)
 	return page, err
 }
 
-func nextPageLink(query task.Query, last int64) string {
+func nextPageLink(query task.Query, last task.Task) string {
 	next := url.Values{
-		"after": {strconv.FormatInt(last, 10)},
+		"after": {query.Order.Cursor(last)},
 		"limit": {strconv.Itoa(cmp.Or(query.Limit, task.MaxLimit))},
 	}
 	if query.Done != nil {
@@ -87,6 +104,9 @@ func nextPageLink(query task.Query, last int64) string {
 	}
 	if query.Contains != "" {
 		next.Set("q", query.Contains)
+	}
+	if query.Order != "" {
+		next.Set("sort", string(query.Order))
 	}
 	return "</tasks?" + next.Encode() + `>; rel="next"`
 }

@@ -124,7 +124,7 @@ func TestCacheStatusTellsWhetherAListWasCached(t *testing.T) {
 func TestAnErrorOfTheStoreIs500WithoutItsText(t *testing.T) {
 	t.Parallel()
 	s := newFixtureOver(brokenStore{})
-	for _, target := range []string{"/tasks", "/tasks?limit=1", "/tasks/1"} {
+	for _, target := range []string{"/tasks", "/tasks?limit=1", "/tasks/1", "/tasks/counts"} {
 		response := s.request("GET", target, "")
 		if got := response.Body; response.Status != http.StatusInternalServerError || strings.Contains(got, "secret") {
 			t.Errorf("%s: %d %s", target, response.Status, got)
@@ -139,3 +139,4 @@ var errInternal = errors.New("pq: secret table on secret host")
 
 func (brokenStore) Get(context.Context, int64) (task.Task, error)         { return task.Task{}, errInternal }
 func (brokenStore) List(context.Context, task.Query) ([]task.Task, error) { return nil, errInternal }
+func (brokenStore) Count(context.Context) (task.Counts, error)            { return task.Counts{}, errInternal }

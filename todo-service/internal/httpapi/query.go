@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"fmt"
 	"maps"
-	"math"
 	"net/http"
 	"net/url"
 	"slices"
@@ -33,6 +32,7 @@ func parseQuery(raw string, known ...string) (query task.Query, err error) {
 	if values.Has("") {
 		return query, httpserver.StatusError(http.StatusBadRequest, "the query string has a value without a name")
 	}
+	query.Order = task.Order(values.Get("sort")) // before the cursor, whose form depends on it
 	var invalid []apperr.Field
 	for _, name := range slices.Sorted(maps.Keys(values)) {
 		var problem string
@@ -60,7 +60,7 @@ func parseQuery(raw string, known ...string) (query task.Query, err error) {
 func setParameter(query *task.Query, name, value string) (problem string) {
 	switch name {
 	case "after":
-		query.After, problem = parseInRange(value, 0, math.MaxInt64)
+		problem = query.SetAfter(value)
 	case "limit":
 		var limit int64
 		limit, problem = parseInRange(value, 1, task.MaxLimit)
@@ -72,6 +72,8 @@ func setParameter(query *task.Query, name, value string) (problem string) {
 		}
 	case "q":
 		query.Contains = value
+	case "sort":
+		_, problem = task.ParseOrder(value)
 	}
 	return problem
 }

@@ -3,8 +3,8 @@
 package memstore
 
 import (
+	"cmp"
 	"context"
-	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -38,44 +38,41 @@ func (s *Store) Get(ctx context.Context, id int64) (task.Task, error) {
 	return s.get(id)
 }
 
-// List returns the selected tasks in id order.
+// List returns the selected tasks in q.Order.
 func (s *Store) List(ctx context.Context, q task.Query) ([]task.Task, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
+	compare, last := comparison(q.Order), task.Task{ID: q.After, Priority: q.AfterPriority}
 	tasks := []task.Task{}
-	skipped := 0
-	for _, id := range slices.Sorted(maps.Keys(s.tasks)) {
-		t := s.tasks[id]
-		if id <= q.After || !matchesDone(t, q.Done) || !containsFold(t.Title, q.Contains) {
-			continue
-		}
-		if skipped++; skipped <= q.Offset {
-			continue
-		}
-		if tasks = append(tasks, t); len(tasks) == q.Limit {
-			break
+	for _, t := range s.tasks {
+		if (q.After == 0 || compare(t, last) > 0) && matchesDone(t, q.Done) && containsFold(t.Title, q.Contains) {
+			tasks = append(tasks, t)
 		}
 	}
-	return tasks, nil
+	slices.SortFunc(tasks, compare)
+	tasks = tasks[min(q.Offset, len(tasks)):]
+	return tasks[:min(q.Limit, len(tasks))], nil
 }
 
-// Count returns the number of done tasks, of open tasks, or of all tasks (nil).
-func (s *Store) Count(ctx context.Context, done *bool) (int64, error) {
+// Count returns the numbers of tasks.
+func (s *Store) Count(ctx context.Context) (task.Counts, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if err := ctx.Err(); err != nil {
-		return 0, err
+		return task.Counts{}, err
 	}
-	var n int64
+	counts := task.Counts{Total: int64(len(s.tasks))}
 	for _, t := range s.tasks {
-		if matchesDone(t, done) {
-			n++
+		if t.Done {
+			counts.Done++
+		} else {
+			counts.Open++
 		}
 	}
-	return n, nil
+	return counts, nil
 }
 
 // Create stores e.Task under a new id, and e; once for each key.
@@ -160,6 +157,21 @@ func (s *Store) store(e task.Event) task.Task {
 		s.tasks[e.Task.ID] = e.Task
 	}
 	return e.Task
+}
+
+// comparison returns the comparison of two tasks by their order.
+func comparison(o task.Order) func(a, b task.Task) int {
+	byID := func(a, b task.Task) int { return cmp.Compare(a.ID, b.ID) }
+	switch o {
+	case task.ByIDDescending:
+		return func(a, b task.Task) int { return byID(b, a) }
+	case task.ByPriority:
+		return func(a, b task.Task) int { return cmp.Or(cmp.Compare(a.Priority, b.Priority), byID(a, b)) }
+	case task.ByPriorityDescending:
+		return func(a, b task.Task) int { return cmp.Or(cmp.Compare(b.Priority, a.Priority), byID(a, b)) }
+	default:
+		return byID
+	}
 }
 
 func matchesDone(t task.Task, done *bool) bool { return done == nil || t.Done == *done }

@@ -253,7 +253,7 @@ func wantOnce(t *testing.T, s *pgstore.Store, got task.Task, title string, versi
 	if diff := cmp.Diff(got, events[version-1].Task); diff != "" {
 		t.Errorf("the event differs from the returned task (-returned +event):\n%s", diff)
 	}
-	if n := must(s.Count(t.Context(), nil)); n != tasks {
+	if n := must(s.Count(t.Context())).Total; n != tasks {
 		t.Errorf("there are %d tasks, want %d", n, tasks)
 	}
 }

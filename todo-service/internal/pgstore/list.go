@@ -3,48 +3,82 @@ package pgstore
 import (
 	"context"
 	"fmt"
+	"math"
 	"strings"
 
 	"example.com/todo/platform/postgres"
 	"example.com/todo/todo-service/internal/task"
 )
 
-// List returns the selected tasks in id order. Beyond ASCII, whether Contains ignores
-// case depends on the database's locale.
+// List returns the selected tasks in q.Order. Beyond ASCII, whether Contains ignores case
+// depends on the database's locale.
 func (s *Store) List(ctx context.Context, q task.Query) ([]task.Task, error) {
 	query, args := listQuery(q)
 	return selectConverted(ctx, s, taskRow.task, query, args...)
 }
 
-// listQuery returns one text for each set of filters, so that each has its own plan.
+// listQuery returns one text for each order and set of filters, so that each has its own
+// plan.
 func listQuery(q task.Query) (query string, args []any) {
-	where := []string{`id > $1`}
-	args = []any{q.After, q.Offset, q.Limit}
-	add := func(condition string, arg any) {
-		args = append(args, arg)
-		where = append(where, fmt.Sprintf(condition, len(args)))
-	}
-	if q.Done != nil {
-		add(`done = $%d`, *q.Done)
-	}
+	after, by, position := keyset(q)
+	where := []string{after}
+	args = append([]any{q.Offset, q.Limit}, position...)
 	if q.Contains != "" {
 		// A title of an older version may not be in NFC. The comparison normalizes it. It is
 		// not rewritten: no consumer would see a change without an event and a version. A
 		// title in ASCII is in NFC and skips the normalization.
-		add(`(title ILIKE $%[1]d OR octet_length(title) > char_length(title) AND normalize(title, NFC) ILIKE $%[1]d)`,
-			"%"+likeEscaper.Replace(q.Contains)+"%")
+		args = append(args, "%"+likeEscaper.Replace(q.Contains)+"%")
+		where = append(where, fmt.Sprintf(
+			`(title ILIKE $%[1]d OR octet_length(title) > char_length(title) AND normalize(title, NFC) ILIKE $%[1]d)`, len(args)))
 	}
-	return `SELECT ` + taskColumns + ` FROM tasks WHERE ` + strings.Join(where, ` AND `) + ` ORDER BY id OFFSET $2 LIMIT $3`, args
+	filtered := `SELECT ` + taskColumns + ` FROM tasks WHERE ` + strings.Join(where, ` AND `)
+	page := ` ORDER BY ` + by + ` OFFSET $1 LIMIT $2`
+	switch {
+	// done is no argument: a plan for any argument would not know how many tasks are done.
+	case q.Done != nil && *q.Done:
+		return filtered + ` AND done` + page, args
+	case q.Done != nil:
+		return filtered + ` AND NOT done` + page, args
+	case !q.Order.UsesPriority():
+		return filtered + page, args
+	}
+	// The indexes by priority begin with done. So the done and the open tasks are read in
+	// order, each as far as the page may need them, and merged.
+	half := func(condition string) string {
+		return `(` + filtered + condition + ` ORDER BY ` + by + ` LIMIT $1::bigint + $2::bigint)`
+	}
+	return `SELECT ` + taskColumns + ` FROM (` + half(` AND done`) + ` UNION ALL ` + half(` AND NOT done`) + `) AS halves` + page, args
+}
+
+// keyset returns the condition of the tasks after q's position, and the order. The
+// arguments of the condition are $3 and later ones.
+func keyset(q task.Query) (after, by string, position []any) {
+	switch q.Order {
+	case task.ByIDDescending:
+		last := q.After - 1
+		if q.After == 0 {
+			last = math.MaxInt64
+		}
+		return `id <= $3`, `id DESC`, []any{last}
+	case task.ByPriority: // the zero position is before the first task
+		return `(priority, id) > ($3, $4)`, `priority, id`, []any{q.AfterPriority, q.After}
+	case task.ByPriorityDescending:
+		// Only a comparison of rows with one direction is the range of an index.
+		highest := q.AfterPriority
+		if q.After == 0 {
+			highest = task.MaxPriority
+		}
+		return `(-priority, id) > ($3, $4)`, `-priority, id`, []any{-highest, q.After}
+	default:
+		return `id > $3`, `id`, []any{q.After}
+	}
 }
 
 var likeEscaper = strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`)
 
-// Count returns how many tasks are done, not done, or there at all (nil).
-func (s *Store) Count(ctx context.Context, done *bool) (int64, error) {
-	query, args := `SELECT count(*) FROM tasks`, []any{}
-	if done != nil {
-		query, args = query+` WHERE done = $1`, append(args, *done)
-	}
-	var n int64
-	return n, postgres.Classify(s.selectOne(ctx, &n, query, args...))
+// Count returns the numbers of tasks.
+func (s *Store) Count(ctx context.Context) (task.Counts, error) {
+	var row struct{ Total, Open, Done int64 }
+	err := s.selectOne(ctx, &row, `SELECT count(*) AS total, count(*) FILTER (WHERE NOT done) AS open, count(*) FILTER (WHERE done) AS done FROM tasks`)
+	return task.Counts(row), postgres.Classify(err)
 }

@@ -2,9 +2,12 @@ package pgstore_test
 
 import (
 	"encoding/json"
+	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/jmoiron/sqlx"
+	"github.com/lib/pq"
 
 	"example.com/todo/todo-service/internal/pgstore"
 	"example.com/todo/todo-service/internal/task"
@@ -50,7 +53,7 @@ func TestListReadsFewMoreRowsThanItReturns(t *testing.T) {
 	t.Parallel()
 	db := migrated(t)
 	db.MustExec(`INSERT INTO tasks (title, priority, done, created_at, completed_at, version)
-		SELECT CASE WHEN i % 5 = 0 THEN 'Learn Go ' ELSE 'Write it down ' END || i, 0, i % 3 = 0, now(), CASE WHEN i % 3 = 0 THEN now() END, 1
+		SELECT CASE WHEN i % 5 = 0 THEN 'Learn Go ' ELSE 'Write it down ' END || i, CASE i % 2 WHEN 0 THEN 0 ELSE i * 7 % 101 END, i % 3 = 0, now(), CASE WHEN i % 3 = 0 THEN now() END, 1
 		FROM generate_series(1, $1) i`, many)
 	rare := migrated(t)
 	rare.MustExec(`INSERT INTO tasks (title, priority, done, created_at, completed_at, version)
@@ -73,18 +76,61 @@ func TestListReadsFewMoreRowsThanItReturns(t *testing.T) {
 		"of that and done":            {db, task.Query{Contains: "learn g", Done: new(true)}, 20 * page},
 	} {
 		test.q.Limit = page
-		query, args := pgstore.ListQuery(test.q)
-		var plan []byte
-		if err := test.db.Get(&plan, `EXPLAIN (ANALYZE, FORMAT JSON) `+query, args...); err != nil {
-			t.Fatal(err)
+		wantRead(t, test.db, "auto", name, test.q, test.most)
+	}
+}
+
+// A page in every order is a range of an index, also in the middle of half the tasks, which
+// have one priority, and with a plan that knows no arguments: a server makes one for a
+// statement that is executed often.
+func TestListReadsAPageInEveryOrderFromAnIndex(t *testing.T) {
+	t.Parallel()
+	db := migrated(t)
+	db.MustExec(`INSERT INTO tasks (title, priority, done, created_at, completed_at, version)
+		SELECT 'Learn Go', CASE i % 2 WHEN 0 THEN 0 ELSE i * 7 % 101 END, i % 100 <> 1, now(), CASE WHEN i % 100 <> 1 THEN now() END, 1
+		FROM generate_series(1, $1) i`, many)
+	db.MustExec(`VACUUM ANALYZE tasks`)
+	middle := task.Query{After: many / 2}
+	for _, order := range []task.Order{task.ByID, task.ByIDDescending, task.ByPriority, task.ByPriorityDescending} {
+		for name, q := range map[string]task.Query{
+			"first":             {},
+			"after a task of 0": middle,
+			"by offset":         {Offset: 5 * page},
+			"of done tasks":     {Done: new(true), After: middle.After},
+			"of open tasks":     {Done: new(false)},
+		} {
+			q.Order, q.Limit = order, page
+			for _, mode := range []string{"force_custom_plan", "force_generic_plan"} {
+				wantRead(t, db, mode, fmt.Sprintf("%s in order %s, %s", name, order, mode), q, 2*int64(q.Offset+page))
+			}
 		}
-		var plans []struct{ Plan node }
-		if err := json.Unmarshal(plan, &plans); err != nil {
-			t.Fatal(err)
-		}
-		if read := plans[0].Plan.read(); read > test.most {
-			t.Errorf("the page %s: read %d tasks, want at most %d:\n%s", name, read, test.most, plan)
-		}
+	}
+}
+
+// wantRead wants the query to read at most that many tasks, with a plan of that
+// plan_cache_mode.
+func wantRead(t *testing.T, db *sqlx.DB, mode, name string, q task.Query, most int64) {
+	t.Helper()
+	tx := db.MustBegin()
+	defer tx.Rollback()
+	tx.MustExec(`SET LOCAL plan_cache_mode = ` + mode)
+	query, args := pgstore.ListQuery(q)
+	tx.MustExec(`PREPARE page AS ` + query)
+	defer tx.MustExec(`DEALLOCATE page`)
+	quoted := make([]string, len(args))
+	for i, arg := range args {
+		quoted[i] = pq.QuoteLiteral(fmt.Sprint(arg))
+	}
+	var plan []byte
+	if err := tx.Get(&plan, `EXPLAIN (ANALYZE, FORMAT JSON) EXECUTE page (`+strings.Join(quoted, `, `)+`)`); err != nil {
+		t.Fatal(err)
+	}
+	var plans []struct{ Plan node }
+	if err := json.Unmarshal(plan, &plans); err != nil {
+		t.Fatal(err)
+	}
+	if read := plans[0].Plan.read(); read > most {
+		t.Errorf("the page %s: read %d tasks, want at most %d:\n%s", name, read, most, plan)
 	}
 }
 

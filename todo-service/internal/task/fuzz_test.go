@@ -1,7 +1,9 @@
 package task_test
 
 import (
+	"cmp"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -31,6 +33,37 @@ func FuzzKey(f *testing.F) {
 		quoted := `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(key.String()) + `"`
 		if again, err := task.ParseIdempotencyKey([]string{quoted}); err != nil || again != key {
 			t.Errorf("%q is the key %q, %q the key %q, %v", value, key, quoted, again, err)
+		}
+	})
+}
+
+// FuzzCursor checks that a cursor is accepted if it is the one that a task within the bounds
+// has in this order, and only then.
+func FuzzCursor(f *testing.F) {
+	for _, cursor := range []string{"", "0", "7", "07", "-1", "9223372036854775807", "9223372036854775808", "priority.5.7", "-priority.5.7", "priority.5",
+		"priority.101.7", "priority.-1.7", "priority.5.0", "priority.05.7", "priority.5.7.", "priority.5.-7", "priority..7", "id.7"} {
+		for _, order := range []string{"", "id", "-id", "priority", "-priority", "title"} {
+			f.Add(order, cursor)
+		}
+	}
+	form := map[task.Order]*regexp.Regexp{
+		task.ByPriority:           regexp.MustCompile(`^priority\.(?:[1-9]?[0-9]|100)\.[1-9][0-9]*$`),
+		task.ByPriorityDescending: regexp.MustCompile(`^-priority\.(?:[1-9]?[0-9]|100)\.[1-9][0-9]*$`),
+	}
+	number := regexp.MustCompile(`^(?:0|[1-9][0-9]*)$`)
+	f.Fuzz(func(t *testing.T, order, cursor string) {
+		q := task.Query{Order: task.Order(order)}
+		problem := q.SetAfter(cursor)
+		shape := cmp.Or(form[q.Order], number)
+		_, overflow := strconv.ParseInt(cursor[strings.LastIndex(cursor, ".")+1:], 10, 64)
+		if valid := shape.MatchString(cursor) && overflow == nil; valid != (problem == "") {
+			t.Errorf("order %q: the cursor %q has the problem %q", order, cursor, problem)
+		}
+		if last := (task.Task{ID: q.After, Priority: q.AfterPriority}); problem == "" && q.Order.Cursor(last) != cursor {
+			t.Errorf("order %q: the cursor %q became the position %+v", order, cursor, last)
+		}
+		if problem != "" && q != (task.Query{Order: q.Order}) {
+			t.Errorf("order %q: the refused cursor %q left %+v", order, cursor, q)
 		}
 	})
 }

@@ -21,13 +21,22 @@ const (
 	MaxSearch = 200     // characters of Contains
 )
 
-// Query selects tasks, in id order.
+// Query selects tasks, in an order.
 type Query struct {
-	Done     *bool  // nil selects done and open tasks
-	Contains string // part of the title, compared in NFC and without regard to case; "" selects all
-	After    int64  // the id after which the selection begins
-	Offset   int    // tasks to skip, 0 to MaxOffset
-	Limit    int    // 1 to MaxLimit; 0 means MaxLimit
+	Done          *bool  // nil selects done and open tasks
+	Contains      string // part of the title, compared in NFC and without regard to case; "" selects all
+	Order         Order
+	After         int64 // the id of the task after which the selection begins; 0 selects from the first
+	AfterPriority int   // the priority of that task, where the order is by priority
+	Offset        int   // tasks to skip, 0 to MaxOffset
+	Limit         int   // 1 to MaxLimit; 0 means MaxLimit
+}
+
+// Counts are numbers of tasks. Their JSON form is part of the HTTP API.
+type Counts struct {
+	Total int64 `json:"total"`
+	Open  int64 `json:"open"`
+	Done  int64 `json:"done"`
 }
 
 // Store is the repository of tasks and their events. No method writes a task without its
@@ -36,11 +45,11 @@ type Query struct {
 type Store interface {
 	// Get returns the task, or NotFoundError.
 	Get(ctx context.Context, id int64) (Task, error)
-	// List returns the selected tasks in id order, at most q.Limit, which is
-	// positive here. q.Contains is in NFC; the title of an older task may not be.
+	// List returns the selected tasks in q.Order, at most q.Limit, which is positive
+	// here. q.Contains is in NFC; the title of an older task may not be.
 	List(ctx context.Context, q Query) ([]Task, error)
-	// Count returns the number of done tasks, of open tasks, or of all tasks (nil).
-	Count(ctx context.Context, done *bool) (int64, error)
+	// Count returns the numbers of tasks at one moment, so Total is Open and Done together.
+	Count(ctx context.Context) (Counts, error)
 	// Create stores e.Task under a new id, and e with that id, and returns the task as
 	// stored. A key is stored with them. If the key was used less than
 	// IdempotencyKeyTTL before e.At, Create stores nothing and returns the task as the
@@ -136,11 +145,8 @@ func (s *Service) List(ctx context.Context, q Query) (tasks []Task, more bool, e
 	return tasks[:limit], true, nil
 }
 
-// Count returns how many tasks are done, not done, or there at all (nil), as the
-// store knows it.
-func (s *Service) Count(ctx context.Context, done *bool) (int64, error) {
-	return s.store.Count(ctx, done)
-}
+// Count returns the numbers of tasks, as the store knows them.
+func (s *Service) Count(ctx context.Context) (Counts, error) { return s.store.Count(ctx) }
 
 // Change applies a partial change and stores its event. A change that makes no
 // difference returns the task and stores nothing. Unless expected is nil, the task must
@@ -210,6 +216,8 @@ func (q Query) validate() error {
 			broken = append(broken, apperr.Field{Name: name, Problem: fmt.Sprintf(format, args...)})
 		}
 	}
+	problem := q.orderProblem()
+	require(problem == "", "sort", "%s", problem)
 	require(q.After >= 0, "after", "must be from 0 to %d", int64(math.MaxInt64))
 	require(q.Limit >= 1 && q.Limit <= MaxLimit, "limit", "must be from 1 to %d", MaxLimit)
 	require(q.Offset >= 0 && q.Offset <= MaxOffset, "offset", "must be from 0 to %d", MaxOffset)

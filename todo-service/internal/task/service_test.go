@@ -158,8 +158,8 @@ func TestServiceStoresARepeatedCreationOnce(t *testing.T) {
 			t.Errorf("%+v: got %v", other, err)
 		}
 	}
-	if n, err := s.Count(t.Context(), nil); err != nil || n != 1 || s.onCommittedCalls != 2 {
-		t.Errorf("got %d tasks and %d calls of onCommitted, error %v", n, s.onCommittedCalls, err)
+	if n, err := s.Count(t.Context()); err != nil || n.Total != 1 || s.onCommittedCalls != 2 {
+		t.Errorf("got %d tasks and %d calls of onCommitted, error %v", n.Total, s.onCommittedCalls, err)
 	}
 }
 

@@ -38,7 +38,15 @@ func get(id int64) func(context.Context, transport) outcome {
 }
 
 func list(onlyDone bool, limit int) func(context.Context, transport) outcome {
-	return func(ctx context.Context, c transport) outcome { return c.list(ctx, onlyDone, limit) }
+	return func(ctx context.Context, c transport) outcome { return c.list(ctx, onlyDone, "", limit) }
+}
+
+func listSorted(sort string, onlyDone bool, limit int) func(context.Context, transport) outcome {
+	return func(ctx context.Context, c transport) outcome { return c.list(ctx, onlyDone, sort, limit) }
+}
+
+func count() func(context.Context, transport) outcome {
+	return func(ctx context.Context, c transport) outcome { return c.count(ctx) }
 }
 
 func change(id int64, change task.Change, expected ...int64) func(context.Context, transport) outcome {
@@ -153,7 +161,7 @@ func TestHTTPAndGRPCShareIdempotencyKeys(t *testing.T) {
 
 // lifecycles returns the scenarios in which tasks are created, changed and deleted.
 func lifecycles() []scenario {
-	a, b := newTask(1, "A", 5, 1), newTask(2, "B", 0, 2)
+	a, b, c := newTask(1, "A", 5, 1), newTask(2, "B", 0, 2), newTask(3, "C", 5, 3)
 	doneA := changedTask(a, completedAtReading(2))
 	reopenedA := changedTask(doneA, reopened)
 	renamedA := changedTask(a, func(t *task.Task) { t.Title = "B" })
@@ -197,6 +205,27 @@ func lifecycles() []scenario {
 				{list(true, 2), wantTasks(changedTask(b, completedAtReading(3)))},
 			},
 			events: []task.Event{event(task.Created, a, 1), event(task.Created, b, 2), event(task.Completed, changedTask(b, completedAtReading(3)), 3)},
+		},
+		{
+			name: "lists in every order, and counts",
+			steps: []step{
+				{count(), outcome{}},
+				{create("A", 5), wantTasks(a)},
+				{create("B", 0), wantTasks(b)},
+				{create("C", 5), wantTasks(c)},
+				{complete(3), wantTasks(changedTask(c, completedAtReading(4)))},
+				{listSorted("id", false, 3), wantTasks(a, b, changedTask(c, completedAtReading(4)))},
+				{listSorted("-id", false, 2), wantTasks(changedTask(c, completedAtReading(4)), b)},
+				{listSorted("priority", false, 3), wantTasks(b, a, changedTask(c, completedAtReading(4)))},
+				{listSorted("-priority", false, 3), wantTasks(a, changedTask(c, completedAtReading(4)), b)},
+				{listSorted("-priority", false, 1), wantTasks(a)},
+				{listSorted("-priority", true, 3), wantTasks(changedTask(c, completedAtReading(4)))},
+				{count(), outcome{Counts: task.Counts{Total: 3, Open: 2, Done: 1}}},
+			},
+			events: []task.Event{
+				event(task.Created, a, 1), event(task.Created, b, 2),
+				event(task.Created, c, 3), event(task.Completed, changedTask(c, completedAtReading(4)), 4),
+			},
 		},
 		{
 			name: "completed twice, one event",
@@ -349,6 +378,8 @@ func refusals() []scenario {
 		"title and priority":                {create("", 101), refusal(invalid, "title", "priority")},
 		"limit: 1001":                       {list(false, 1001), refusal(invalid, "limit")},
 		"limit: -1":                         {list(true, -1), refusal(invalid, "limit")},
+		"sort: unknown":                     {listSorted("title", false, 10), refusal(invalid, "sort")},
+		"sort: another case":                {listSorted("-Priority", true, 10), refusal(invalid, "sort")},
 		"get 0":                             {get(0), refusal(invalid, "id")},
 		"get -1":                            {get(-1), refusal(invalid, "id")},
 		"get the lowest int64":              {get(math.MinInt64), refusal(invalid, "id")},

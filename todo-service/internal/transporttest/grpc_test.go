@@ -27,9 +27,16 @@ func (c grpcClient) get(ctx context.Context, id int64) outcome {
 	return toOutcome(err, response.GetTask())
 }
 
-func (c grpcClient) list(ctx context.Context, onlyDone bool, limit int) outcome {
-	response, err := c.service.ListTasks(ctx, &pb.ListTasksRequest{DoneOnly: onlyDone, Limit: int32(limit)})
+func (c grpcClient) list(ctx context.Context, onlyDone bool, sort string, limit int) outcome {
+	response, err := c.service.ListTasks(ctx, &pb.ListTasksRequest{DoneOnly: onlyDone, Sort: sort, Limit: int32(limit)})
 	return toOutcome(err, response.GetTasks()...)
+}
+
+func (c grpcClient) count(ctx context.Context) outcome {
+	response, err := c.service.CountTasks(ctx, &pb.CountTasksRequest{})
+	got := toOutcome(err)
+	got.Counts = task.Counts{Total: response.GetTotal(), Open: response.GetOpen(), Done: response.GetDone()}
+	return got
 }
 
 func (c grpcClient) change(ctx context.Context, id int64, change task.Change, expected *int64) outcome {

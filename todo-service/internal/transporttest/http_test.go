@@ -30,13 +30,23 @@ func (c httpClient) get(ctx context.Context, id int64) outcome {
 	return c.sendForTask(ctx, "GET", path(id), nil, nil)
 }
 
-func (c httpClient) list(ctx context.Context, onlyDone bool, limit int) outcome {
+func (c httpClient) list(ctx context.Context, onlyDone bool, sort string, limit int) outcome {
 	target := fmt.Sprintf("/tasks?limit=%d", limit)
 	if onlyDone {
 		target += "&done=true"
 	}
+	if sort != "" {
+		target += "&sort=" + url.QueryEscape(sort)
+	}
 	var all []task.Task
 	return c.sendForOutcome(ctx, "GET", target, nil, nil, &all, func() []task.Task { return all })
+}
+
+func (c httpClient) count(ctx context.Context) outcome {
+	var counts task.Counts
+	got := c.sendForOutcome(ctx, "GET", "/tasks/counts", nil, nil, &counts, func() []task.Task { return nil })
+	got.Counts = counts
+	return got
 }
 
 func (c httpClient) change(ctx context.Context, id int64, change task.Change, expected *int64) outcome {

@@ -37,7 +37,8 @@ import (
 type transport interface {
 	create(ctx context.Context, title string, priority int, keys ...string) outcome
 	get(ctx context.Context, id int64) outcome
-	list(ctx context.Context, onlyDone bool, limit int) outcome
+	list(ctx context.Context, onlyDone bool, sort string, limit int) outcome
+	count(ctx context.Context) outcome
 	change(ctx context.Context, id int64, c task.Change, expected *int64) outcome
 	complete(ctx context.Context, id int64, expected *int64) outcome
 	remove(ctx context.Context, id int64, expected *int64) outcome
@@ -49,6 +50,7 @@ type outcome struct {
 	Refusal string   // the kind of the error; "" for a success
 	Fields  []string // invalid ones that the error names
 	Tasks   []task.Task
+	Counts  task.Counts
 	Events  []task.Event // without their ids
 	Next    int64        // after of the next page; 0 for the last page
 }

@@ -3,18 +3,15 @@
 package docs
 
 import (
-	"cmp"
 	"compress/gzip"
 	_ "embed" // the page
 	"io"
-	"mime"
 	"net/http"
-	"strconv"
-	"strings"
 
 	"github.com/swaggest/swgui/v5/static"
 
 	"example.com/todo/contracts/openapi"
+	"example.com/todo/todo-service/internal/contentcoding"
 )
 
 //go:embed page.html
@@ -62,26 +59,13 @@ func serveGzipped(contentType, name string) http.Handler {
 		header.Set("Cache-Control", "max-age=3600")
 		header.Set("Vary", "Accept-Encoding")
 		var body io.Reader = file
-		if acceptsGzip(r.Header) {
+		if contentcoding.AcceptsGzip(r.Header) {
 			header.Set("Content-Encoding", "gzip")
 		} else if body, err = gzip.NewReader(file); err != nil {
 			panic(err)
 		}
 		_, _ = io.Copy(w, body) //nolint:gosec // the compressed file is embedded
 	})
-}
-
-// acceptsGzip reports whether Accept-Encoding has gzip with a weight above 0.
-func acceptsGzip(header http.Header) bool {
-	for wanted := range strings.SplitSeq(strings.Join(header.Values("Accept-Encoding"), ","), ",") {
-		coding, parameters, err := mime.ParseMediaType(wanted) // a coding with its weight has the same syntax
-		if err != nil || coding != "gzip" {
-			continue
-		}
-		weight, err := strconv.ParseFloat(cmp.Or(parameters["q"], "1"), 64)
-		return err == nil && weight > 0
-	}
-	return false
 }
 
 func setHeaders(header http.Header, contentType string) {

@@ -118,7 +118,7 @@ func testCancelled(s fixture) {
 	s.wantKind(err, apperr.Unavailable)
 	_, err = s.List(ctx, task.Query{Limit: 1})
 	s.wantKind(err, apperr.Unavailable)
-	_, err = s.Count(ctx, nil)
+	_, err = s.Count(ctx)
 	s.wantKind(err, apperr.Unavailable)
 	_, err = s.History(ctx, id, 0, 1)
 	s.wantKind(err, apperr.Unavailable)

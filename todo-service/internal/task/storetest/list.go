@@ -39,10 +39,89 @@ func testList(s fixture) {
 	} {
 		s.wantIDs(tt.name, tt.q, tt.want...)
 	}
-	for done, want := range map[*bool]int64{nil: 6, new(true): 3, new(false): 3} {
-		if got, err := s.Count(s.Context(), done); err != nil || got != want {
-			s.Errorf("counted %d, want %d, error %v", got, want, err)
+}
+
+func testCount(s fixture) {
+	var ids []int64
+	for range 5 {
+		ids = append(ids, s.create("Learn Go", 0).Task.ID)
+	}
+	for _, step := range []struct {
+		change func()
+		want   task.Counts
+	}{
+		{func() {}, task.Counts{Total: 5, Open: 5}},
+		{func() { s.update(ids[0], apply(eventID(), task.Change{Done: new(true)}, start)) }, task.Counts{Total: 5, Open: 4, Done: 1}},
+		{func() { s.update(ids[3], apply(eventID(), task.Change{Done: new(true)}, start)) }, task.Counts{Total: 5, Open: 3, Done: 2}},
+		{func() { s.update(ids[3], apply(eventID(), task.Change{Done: new(false)}, start)) }, task.Counts{Total: 5, Open: 4, Done: 1}},
+		{func() { s.update(ids[0], remove(eventID(), start)) }, task.Counts{Total: 4, Open: 4}},
+	} {
+		step.change()
+		got, err := s.Count(s.Context())
+		if err != nil {
+			s.Fatal(err)
 		}
+		s.wantEqual("counts", step.want, got)
+	}
+}
+
+// Two of three tasks share their priority, so that the order by id is seen, too.
+func testOrder(s fixture) {
+	var ids []int64
+	for i, priority := range []int{50, 0, 100, 50, 0, 7, 50, 100, 0} {
+		ids = append(ids, s.create("Learn Go", priority).Task.ID)
+		if i%2 == 1 {
+			s.update(ids[i], apply(eventID(), task.Change{Done: new(true)}, start))
+		}
+	}
+	pick := func(indexes ...int) (picked []int64) {
+		for _, i := range indexes {
+			picked = append(picked, ids[i])
+		}
+		return picked
+	}
+	at := func(o task.Order, i, priority int) task.Query {
+		return task.Query{Order: o, After: ids[i], AfterPriority: priority}
+	}
+	limited := func(q task.Query, offset, limit int, done *bool, part string) task.Query {
+		q.Offset, q.Limit, q.Done, q.Contains = offset, limit, done, part
+		return q
+	}
+	const up, down, newest = task.ByPriority, task.ByPriorityDescending, task.ByIDDescending
+	for name, tt := range map[string]struct {
+		q    task.Query
+		want []int64
+	}{
+		"no order":                    {limited(task.Query{}, 0, 9, nil, ""), ids},
+		"by id":                       {limited(task.Query{Order: task.ByID}, 0, 9, nil, ""), ids},
+		"by id, after":                {limited(at(task.ByID, 6, 0), 0, 9, nil, ""), ids[7:]},
+		"-id":                         {limited(task.Query{Order: newest}, 0, 9, nil, ""), pick(8, 7, 6, 5, 4, 3, 2, 1, 0)},
+		"-id, after":                  {limited(at(newest, 3, 0), 0, 2, nil, ""), pick(2, 1)},
+		"-id, after the first":        {limited(at(newest, 0, 0), 0, 2, nil, ""), nil},
+		"-id, done, offset":           {limited(at(newest, 8, 0), 1, 2, new(true), ""), pick(5, 3)},
+		"priority":                    {limited(task.Query{Order: up}, 0, 9, nil, ""), pick(1, 4, 8, 5, 0, 3, 6, 2, 7)},
+		"priority, one page":          {limited(task.Query{Order: up}, 0, 4, nil, ""), pick(1, 4, 8, 5)},
+		"priority, after":             {limited(at(up, 0, 50), 0, 3, nil, ""), pick(3, 6, 2)},
+		"priority, after one of 0":    {limited(at(up, 4, 0), 0, 2, nil, ""), pick(8, 5)},
+		"priority, after the last":    {limited(at(up, 7, 100), 0, 9, nil, ""), nil},
+		"priority, offset":            {limited(at(up, 1, 0), 3, 2, nil, ""), pick(0, 3)},
+		"priority, done":              {limited(task.Query{Order: up}, 0, 9, new(true), ""), pick(1, 5, 3, 7)},
+		"priority, open, after":       {limited(at(up, 8, 0), 1, 2, new(false), ""), pick(6, 2)},
+		"-priority":                   {limited(task.Query{Order: down}, 0, 9, nil, ""), pick(2, 7, 0, 3, 6, 5, 1, 4, 8)},
+		"-priority, one page":         {limited(task.Query{Order: down}, 0, 3, nil, ""), pick(2, 7, 0)},
+		"-priority, after":            {limited(at(down, 3, 50), 0, 3, nil, ""), pick(6, 5, 1)},
+		"-priority, after the last":   {limited(at(down, 8, 0), 0, 9, nil, ""), nil},
+		"-priority, offset":           {limited(task.Query{Order: down}, 7, 9, nil, ""), pick(4, 8)},
+		"-priority, offset past it":   {limited(task.Query{Order: down}, task.MaxOffset, 9, nil, ""), nil},
+		"-priority, done":             {limited(task.Query{Order: down}, 0, 9, new(true), ""), pick(7, 3, 5, 1)},
+		"-priority, open, after":      {limited(at(down, 0, 50), 0, 2, new(false), ""), pick(6, 4)},
+		"-priority, found":            {limited(at(down, 7, 100), 0, 2, nil, "learn"), pick(0, 3)},
+		"-priority, open and found":   {limited(task.Query{Order: down}, 1, 2, new(false), "GO"), pick(0, 6)},
+		"-priority, found nowhere":    {limited(task.Query{Order: down}, 0, 9, nil, "rust"), nil},
+		"after a task that is gone":   {limited(task.Query{Order: down, After: ids[5], AfterPriority: 60}, 0, 2, nil, ""), pick(0, 3)},
+		"after a priority of no task": {limited(task.Query{Order: up, After: ids[8] + 1, AfterPriority: 50}, 0, 9, nil, ""), pick(2, 7)},
+	} {
+		s.wantIDs(name, tt.q, tt.want...)
 	}
 }
 

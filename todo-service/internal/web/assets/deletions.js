@@ -1,0 +1,170 @@
+// Deleting with undo: the row goes at once, the request is sent after five seconds, or
+// when the page is left. What the server refuses comes back, with a sentence.
+
+import { repeat, request } from './api.js';
+import { quote } from './text.js';
+
+/** How long a deletion can be undone, in s. */
+const UNDO = 5;
+
+/**
+ * @typedef {object} Deletion
+ * @property {import('./tasks.js').Task} task
+ * @property {number} version that is deleted
+ * @property {{remove: () => void, countdown: (seconds: number) => void}} toast
+ * @property {number} timer
+ * @property {boolean} hidden whether the row is hidden
+ * @property {boolean} sent
+ * @property {object} patch always empty
+ * @property {string} state
+ * @property {string} sentence
+ * @property {{label: string, run: () => void}[]} actions
+ * @property {AbortController} abort
+ */
+
+export class Deletions {
+  #parts;
+  /** @type {Map<number, Deletion>} */
+  #deletions = new Map();
+
+  /**
+   * @param {{tasks: import('./tasks.js').TaskList, draw: (id: number, how?: object) => void,
+   *   status: import('./status.js').Status, countdown: import('./countdown.js').Countdown, restored: (id: number) => void}} parts
+   *   restored is called when a deletion was undone
+   */
+  constructor(parts) {
+    this.#parts = parts;
+    addEventListener('pagehide', () => this.#sendAll());
+  }
+
+  /** Returns what is unsaved of a task whose deletion is shown. @returns {Deletion|undefined} */
+  get(id) {
+    const deletion = this.#deletions.get(id);
+    return deletion && !deletion.hidden ? deletion : undefined;
+  }
+
+  /** Whether the row of a task is hidden. */
+  isHidden(id) {
+    return this.#deletions.get(id)?.hidden === true;
+  }
+
+  /** The tasks whose rows are hidden. */
+  get hidden() {
+    return [...this.#deletions.values()].filter((deletion) => deletion.hidden).map((deletion) => deletion.task);
+  }
+
+  /** Whether something would be lost if the page were left now. */
+  get unsafe() {
+    return [...this.#deletions.values()].some((deletion) => !deletion.hidden);
+  }
+
+  /** Deletes a task in five seconds. @param {number} id */
+  start(id) {
+    const task = this.#parts.tasks.get(id);
+    if (!task || this.#deletions.has(id)) return;
+    const toast = this.#parts.status.toast(`Deleted ${quote(task.title)}.`, [{ label: 'Undo', run: () => this.undo(id) }]);
+    const deletion = {
+      task, version: task.version, toast, timer: 0, hidden: true, sent: false,
+      patch: {}, state: 'saving', sentence: '', actions: [], abort: new AbortController(),
+    };
+    this.#deletions.set(id, deletion);
+    let left = UNDO;
+    toast.countdown(left);
+    deletion.timer = setInterval(() => {
+      left--;
+      toast.countdown(left);
+      if (left === 0) this.#send(id, deletion);
+    }, 1000);
+    this.#parts.draw(id, { moved: true });
+  }
+
+  /**
+   * Takes a deletion back that was not sent yet: the given one, or the last one.
+   * @param {number} [id]
+   * @returns {boolean} whether there was one
+   */
+  undo(id) {
+    const last = id ?? [...this.#deletions.keys()].findLast((key) => !this.#deletions.get(key).sent);
+    const deletion = this.#deletions.get(last);
+    if (!deletion || deletion.sent) return false;
+    this.#forget(last, deletion);
+    this.#parts.restored(last);
+    this.#parts.status.announce(`${quote(deletion.task.title)} is back.`);
+    return true;
+  }
+
+  /** Takes note that a task was deleted, here or elsewhere. */
+  settle(id) {
+    const deletion = this.#deletions.get(id);
+    if (deletion && !this.#parts.tasks.get(id)) this.#forget(id, deletion);
+  }
+
+  #sendAll() {
+    for (const [id, deletion] of this.#deletions) {
+      if (!deletion.sent) this.#send(id, deletion);
+    }
+  }
+
+  async #send(id, deletion) {
+    const { tasks, draw } = this.#parts;
+    deletion.sent = true;
+    clearInterval(deletion.timer);
+    deletion.toast.remove();
+    try {
+      const { signal } = deletion.abort;
+      await repeat(() => request('DELETE', `/tasks/${id}`, { version: deletion.version, keepalive: true, signal }), {
+        signal, waiting: (failure, until) => this.#wait(id, deletion, failure, until),
+      });
+      tasks.remove(id, deletion.version + 1);
+      this.#forget(id, deletion);
+    } catch (error) {
+      if (error.name === 'AbortError') return;
+      if (error.status === 404) {
+        tasks.remove(id, Infinity);
+        this.#forget(id, deletion);
+        return;
+      }
+      this.#refused(id, deletion, error);
+    }
+    draw(id, { moved: true });
+  }
+
+  #wait(id, deletion, failure, until) {
+    this.#show(id, deletion, 'waiting', '', [{ label: 'Keep the task', run: () => this.#forget(id, deletion) }]);
+    this.#parts.countdown.start(deletion, until, (words) => {
+      deletion.sentence = `Not deleted: ${failure.message}. ${words}`;
+      this.#parts.draw(id);
+    });
+  }
+
+  #refused(id, deletion, error) {
+    const changed = error.status === 412;
+    const sentence = changed ? 'Not deleted: the task was changed meanwhile.' : `Not deleted: ${error.message}.`;
+    this.#show(id, deletion, changed ? 'conflict' : 'failed', sentence, [
+      { label: changed ? 'Delete it anyway' : 'Try again', run: () => this.#repeat(id, deletion) },
+      { label: 'Keep the task', run: () => this.#forget(id, deletion) },
+    ]);
+    this.#parts.status.announce(sentence);
+  }
+
+  async #repeat(id, deletion) {
+    deletion.version = this.#parts.tasks.get(id)?.version ?? deletion.version;
+    this.#show(id, deletion, 'saving', '', []);
+    await this.#send(id, deletion);
+  }
+
+  #show(id, deletion, state, sentence, actions) {
+    this.#parts.countdown.stop(deletion);
+    Object.assign(deletion, { hidden: false, state, sentence, actions });
+    this.#parts.draw(id, { moved: true });
+  }
+
+  #forget(id, deletion) {
+    clearInterval(deletion.timer);
+    deletion.toast.remove();
+    deletion.abort.abort();
+    this.#parts.countdown.stop(deletion);
+    if (this.#deletions.get(id) === deletion) this.#deletions.delete(id);
+    this.#parts.draw(id, { moved: true });
+  }
+}

@@ -1,0 +1,85 @@
+// Times as the reader sees them: relative in the list, exact in the title, in the zone of
+// the browser.
+
+const MINUTE = 60_000;
+const HOUR = 60 * MINUTE;
+const DAY = 24 * HOUR;
+
+const exactFormat = new Intl.DateTimeFormat('en-GB', { dateStyle: 'full', timeStyle: 'medium' });
+const clockFormat = new Intl.DateTimeFormat('en-GB', { hour: '2-digit', minute: '2-digit' });
+const dayFormat = new Intl.DateTimeFormat('en-GB', { day: 'numeric', month: 'short' });
+const yearFormat = new Intl.DateTimeFormat('en-GB', { day: 'numeric', month: 'short', year: 'numeric' });
+
+/**
+ * Returns the age of a time: "now", "5 min", "2 h", "3 d", or a date after a week.
+ * @param {Date} time
+ * @param {number} [now] in ms
+ */
+export function formatAge(time, now = Date.now()) {
+  const age = now - time.getTime();
+  if (age < MINUTE) return 'now'; // also a clock that is behind the server's
+  if (age < HOUR) return `${Math.floor(age / MINUTE)} min`;
+  if (age < DAY) return `${Math.floor(age / HOUR)} h`;
+  if (age < 7 * DAY) return `${Math.floor(age / DAY)} d`;
+  return (time.getFullYear() === new Date(now).getFullYear() ? dayFormat : yearFormat).format(time);
+}
+
+/**
+ * Returns the age as a phrase of a sentence: "just now", "5 min ago", "on 3 Mar".
+ * @param {Date} time
+ * @param {number} [now] in ms
+ */
+export function formatAgo(time, now = Date.now()) {
+  const age = formatAge(time, now);
+  if (age === 'now') return 'just now';
+  return now - time.getTime() < 7 * DAY ? `${age} ago` : `on ${age}`;
+}
+
+/**
+ * Returns the whole time: "Thursday 15 January 2026 at 10:00:00".
+ * @param {Date} time
+ */
+export function formatExact(time) {
+  return exactFormat.format(time);
+}
+
+/**
+ * Returns the time of day: "10:00".
+ * @param {Date} time
+ */
+export function formatClock(time) {
+  return clockFormat.format(time);
+}
+
+/**
+ * Sets the text and the title of a <time> from its datetime attribute. An unchanged text
+ * is left alone, so that nothing is painted again.
+ * @param {HTMLTimeElement} element
+ * @param {number} [now] in ms
+ */
+export function showTime(element, now = Date.now()) {
+  const time = new Date(element.dateTime);
+  if (Number.isNaN(time.getTime())) return;
+  const text = formatAge(time, now);
+  if (element.textContent !== text) element.textContent = text;
+  if (!element.dataset.exact) {
+    element.title = formatExact(time);
+    element.dataset.exact = 'true';
+  }
+}
+
+/**
+ * Brings the ages below root up to date every 30 s, 300 of them at a time, so that a long
+ * list does not delay a frame.
+ * @param {Element} root
+ */
+export function keepTimesFresh(root) {
+  const refresh = (elements, start, now) => {
+    const end = Math.min(start + 300, elements.length);
+    for (let i = start; i < end; i++) showTime(elements[i], now);
+    if (end < elements.length) requestAnimationFrame(() => refresh(elements, end, now));
+  };
+  setInterval(() => {
+    if (!document.hidden) refresh(root.getElementsByTagName('time'), 0, Date.now());
+  }, 30_000);
+}

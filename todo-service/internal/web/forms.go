@@ -1,0 +1,110 @@
+package web
+
+import (
+	"errors"
+	"mime"
+	"net/http"
+	"net/url"
+
+	"example.com/todo/platform/apperr"
+	"example.com/todo/todo-service/internal/task"
+)
+
+const (
+	formType = "application/x-www-form-urlencoded"
+	maxForm  = 64 << 10 // bytes; a title of 500 characters takes 6 kB at most
+)
+
+// submission is a form that was sent.
+type submission struct {
+	*http.Request
+	id       int64   // of the task; 0 for a new one
+	expected []int64 // the version of the task that the form shows; nil for any
+	selected selection
+	wanted   string // the change in words
+	change   task.Change
+}
+
+// handleForm returns the handler of a form. apply makes the change.
+func (p *page) handleForm(apply func(*submission) error) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		if !p.readForm(w, r) {
+			return
+		}
+		// An invalid list is an empty one.
+		list, _ := url.ParseQuery(r.PostForm.Get("list"))
+		s := &submission{Request: r, selected: readSelection(list)}
+		invalid := s.readTarget()
+		err := p.allow(r)
+		if err == nil {
+			err = invalid
+		}
+		if err == nil {
+			err = apply(s)
+		}
+		if err != nil {
+			p.writeFailure(r.Context(), w, s, err)
+			return
+		}
+		s.redirectToList(w)
+	}
+}
+
+// redirectToList leads back to the list, with the selection that was on.
+func (s *submission) redirectToList(w http.ResponseWriter) {
+	http.Redirect(w, s.Request, s.selected.WithoutTask().Address(), http.StatusSeeOther)
+}
+
+// readForm parses the form, or writes the response to a request that is none.
+func (p *page) readForm(w http.ResponseWriter, r *http.Request) bool {
+	const useForms = "Use the forms of the list."
+	if err := p.guard.Check(r); err != nil {
+		p.refuse(w, r, http.StatusForbidden, "The request came from a page of another site, so nothing was changed.", "To make the change, use the forms of the list.")
+		return false
+	}
+	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != formType {
+		p.refuse(w, r, http.StatusUnsupportedMediaType, "The request is not a form: its Content-Type must be "+formType+".", useForms)
+		return false
+	}
+	r.Body = http.MaxBytesReader(w, r.Body, maxForm)
+	if err := r.ParseForm(); err != nil {
+		var tooLarge *http.MaxBytesError
+		if errors.As(err, &tooLarge) {
+			p.refuse(w, r, http.StatusRequestEntityTooLarge, "The form is larger than 64 KiB.", "Shorten the text: a title has at most 500 characters.")
+			return false
+		}
+		p.refuse(w, r, http.StatusBadRequest, "The form cannot be decoded.", useForms)
+		return false
+	}
+	return true
+}
+
+// allow counts the request, as the API counts its requests.
+func (p *page) allow(r *http.Request) error {
+	decision := p.Allow(r.Context(), p.ClientIP(r))
+	if decision.Allowed {
+		return nil
+	}
+	err := apperr.New(apperr.RateLimited, "too many requests")
+	err.RetryAfter = decision.RetryAfter
+	return err
+}
+
+// readTarget reads the task that the form changes, if it changes one.
+func (s *submission) readTarget() (err error) {
+	text := s.PathValue("id")
+	if text == "" {
+		return nil
+	}
+	if s.id, err = parseID("id", text); err != nil {
+		return err
+	}
+	if text := s.PostForm.Get("version"); text != "" {
+		version, err := parseID("version", text)
+		if err != nil {
+			return err
+		}
+		s.expected = []int64{version}
+	}
+	return nil
+}

@@ -1,0 +1,97 @@
+// Package web implements the page: the list of tasks as an HTML document, forms that
+// change tasks without a script, and the assets of the script. It is a transport, as
+// httpapi and grpcapi are: a handler reads the request, calls task.Service, and writes
+// HTML. The script then takes over the elements of the document, and is a client of the
+// HTTP API like any other.
+package web
+
+import (
+	"context"
+	"html/template"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"path"
+	"strings"
+	"time"
+
+	"example.com/todo/platform/config"
+	"example.com/todo/platform/httpserver"
+	"example.com/todo/todo-service/internal/ratelimit"
+	"example.com/todo/todo-service/internal/task"
+)
+
+// Config holds the settings of the page.
+type Config struct {
+	StatsURL string `config:"stats_url"` // of stats-service, as browsers reach it; "" for a page without statistics
+}
+
+// Validate returns an error for a URL that a browser cannot request.
+func (c Config) Validate() error {
+	if c.StatsURL == "" {
+		return nil
+	}
+	if strings.Contains(c.StatsURL, "?") {
+		return config.Invalid("stats_url", "must not have a query: the page adds its own")
+	}
+	return config.CheckURL("stats_url", c.StatsURL, "http", "https")
+}
+
+// Dependencies are the parts of the service that the page uses.
+type Dependencies struct {
+	Tasks *task.Service
+	// Allow counts a request of a client and decides whether it may pass. It fails open: a
+	// request that it cannot count passes.
+	Allow func(ctx context.Context, client netip.Addr) ratelimit.Decision
+	// ClientIP resolves the IP address of a request's client.
+	ClientIP func(r *http.Request) netip.Addr
+	// AcquireSearch waits until the client's other search calls release; if ctx ends first,
+	// it returns an error.
+	AcquireSearch func(ctx context.Context, client netip.Addr) (release func(), err error)
+	Now           func() time.Time
+	Log           *slog.Logger
+}
+
+type page struct {
+	Dependencies
+	statsURL  string
+	policy    string // Content-Security-Policy of the documents
+	assets    *assetSet
+	templates *template.Template
+	guard     *http.CrossOriginProtection
+}
+
+// New returns the handler of the paths for which Serves returns true. The rate limit counts
+// the forms alone. The caller adds telemetry and recovery with httpserver.Instrument.
+func New(cfg Config, deps Dependencies) http.Handler {
+	p := &page{
+		Dependencies: deps,
+		statsURL:     strings.TrimSuffix(cfg.StatsURL, "/"),
+		policy:       contentSecurityPolicy(cfg.StatsURL),
+		assets:       loadAssets(),
+		templates:    parseTemplates(),
+		guard:        http.NewCrossOriginProtection(),
+	}
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /{$}", p.showTasks)
+	mux.HandleFunc("GET /assets/{hash}/{name}", p.assets.serve)
+	mux.HandleFunc("POST /page/tasks", p.handleForm(p.addTask))
+	mux.HandleFunc("POST /page/tasks/{id}", p.handleForm(p.editTask))
+	mux.HandleFunc("POST /page/tasks/{id}/complete", p.handleForm(p.completeTask))
+	mux.HandleFunc("POST /page/tasks/{id}/reopen", p.handleForm(p.reopenTask))
+	mux.HandleFunc("POST /page/tasks/{id}/delete", p.handleForm(p.deleteTask))
+	mux.HandleFunc("GET /page/", showListInstead)
+	return httpserver.Routes(mux)
+}
+
+// Serves reports whether the page answers requests for path. A path that is not in clean
+// form belongs to the API, which answers it 404.
+func Serves(requested string) bool {
+	return requested == "/" ||
+		(strings.HasPrefix(requested, "/assets/") || strings.HasPrefix(requested, "/page/")) && requested == path.Clean(requested)
+}
+
+// showListInstead answers a reload of the address of a form.
+func showListInstead(w http.ResponseWriter, r *http.Request) {
+	http.Redirect(w, r, "/", http.StatusSeeOther)
+}
