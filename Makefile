@@ -104,9 +104,9 @@ fuzz-api: $(DEVSTACK) ## Fuzz the HTTP APIs with valid and invalid requests from
 	@scripts/test/fuzzapi/fuzzapi $(or $(FUZZ_SECONDS),60)
 
 .PHONY: polyrepo
-polyrepo: $(DEVSTACK) ## Build, vet and test each module in a folder of its own, without the others (MODULE=todo-service)
+polyrepo: $(DEVSTACK) ## Build, vet and test each module in a folder of its own, without the others (MODULE=todo-service; DOCKER=docker for the images, too)
 	@$(MAKE) --no-print-directory -C contracts buf
-	@$(DEVSTACK) with --postgres --redis --kafka -- $(MAKE) --no-print-directory -C scripts polyrepo MODULE=$(MODULE)
+	@$(DEVSTACK) with --postgres --redis --kafka -- $(MAKE) --no-print-directory -C scripts polyrepo MODULE=$(MODULE) DOCKER=$(DOCKER)
 
 .PHONY: release
 release: ## Check a release (VERSION=v0.9.0, MODULE=todo-service for one alone); CREATE=yes makes its tags

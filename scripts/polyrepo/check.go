@@ -3,8 +3,12 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -22,6 +26,9 @@ import (
 // libraries are the modules that others may require.
 var libraries = []string{"contracts", "platform"}
 
+// readHeaderTimeout bounds the time in which a client of the proxy sends its request's header.
+const readHeaderTimeout = 5 * time.Second
+
 // stopTimeout bounds the shutdown of a go command that is canceled; then it and its children are killed.
 const stopTimeout = 5 * time.Second
 
@@ -30,10 +37,12 @@ type checker struct {
 	out       io.Writer
 	workspace *workspace.Workspace
 	dir       string // everything that it writes is below
+	docker    string // the command that builds images; "" builds none
 	tree      string // the git tree of the working tree
 	exporter  exporter
 	proxy     proxy
 	launcher  *proc.Launcher
+	upstream  string   // the module proxies for all other modules, as in GOPROXY
 	environ   []string // of the go commands, in addition to that of the process
 	served    map[workspace.Requirement]served
 }
@@ -44,31 +53,34 @@ type served struct {
 	source string // for a reader
 }
 
-// goEnviron returns the variables that make the go command ask the proxy first, for the workspace's own modules only.
-func (c *checker) goEnviron(ctx context.Context) ([]string, error) {
+// setGoEnviron sets upstream, and the variables that make the go command ask the proxy first, without checksums for the
+// workspace's own modules only.
+func (c *checker) setGoEnviron(ctx context.Context) error {
 	cmd := exec.CommandContext(ctx, "go", "env", "GOPROXY", "GONOSUMDB")
 	cmd.Dir = c.workspace.Root
 	out, err := cmd.Output()
 	if err != nil {
-		return nil, fmt.Errorf("go env: %w", err)
+		return fmt.Errorf("go env: %w", err)
 	}
 	values := strings.Split(string(out), "\n")
 	unsummed := []string{values[1]}
 	for _, m := range c.workspace.Modules {
 		unsummed = append(unsummed, m.Path)
 	}
-	return []string{
+	c.upstream = values[0]
+	c.environ = []string{
 		"GOWORK=off",
 		// A canceled go command does not remove its temporary files.
 		"GOTMPDIR=" + c.dir,
-		"GOPROXY=" + c.proxy.url() + "," + values[0],
+		"GOPROXY=" + c.proxy.url() + "," + c.upstream,
 		// No checksum database knows these modules.
 		"GONOSUMDB=" + strings.TrimPrefix(strings.Join(unsummed, ","), ","),
 		// GOPRIVATE, if it matches these modules, would pass the proxy by.
 		"GONOPROXY=none",
 		// Tests of the contracts run the pinned buf.
 		"PATH=" + filepath.Join(c.workspace.Root, ".cache", "bin") + string(os.PathListSeparator) + os.Getenv("PATH"),
-	}, nil
+	}
+	return nil
 }
 
 // check exports, builds, vets and tests one module. The error says which step failed; the step's output is in out.
@@ -108,7 +120,28 @@ func (c *checker) check(ctx context.Context, m workspace.Module) error {
 				m.Name, strings.Join(required, " and "), err, m.Name)
 		}
 	}
+	if _, err := os.Stat(filepath.Join(dir, "Dockerfile")); c.docker == "" || errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err := c.buildImage(ctx, dir); err != nil {
+		return fmt.Errorf("%s alone: %w", m.Name, err)
+	}
 	return nil
+}
+
+// buildImage builds the image of the module in dir. Its commands read the proxy by HTTP: they see no files of this host.
+func (c *checker) buildImage(ctx context.Context, dir string) error {
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	server := &http.Server{Handler: http.FileServer(http.Dir(c.proxy.dir)), ReadHeaderTimeout: readHeaderTimeout}
+	go func() { _ = server.Serve(listener) }() // its error is that of Close
+	defer server.Close()
+	goproxy := "http://" + listener.Addr().String() + "," + c.upstream
+	return c.runCommand(ctx, "make image", dir, "make", []string{
+		"image", "DOCKER=" + c.docker, "TAG=polyrepo", "DOCKER_BUILD=--network=host --build-arg=GOPROXY=" + goproxy,
+	})
 }
 
 // serve publishes the version that module m requires.
@@ -164,12 +197,17 @@ func (c *checker) findSource(ctx context.Context, m workspace.Module, r workspac
 	return c.tree, "not released yet, the working tree", nil
 }
 
-// runGo runs a go command in dir and prints its duration, and after a failure its output.
+// runGo runs a go command in dir.
 func (c *checker) runGo(ctx context.Context, dir string, args []string) error {
+	return c.runCommand(ctx, "go "+strings.Join(args[:2], " "), dir, "go", args)
+}
+
+// runCommand runs a program in dir and prints its duration, and after a failure its output. name is for a reader.
+func (c *checker) runCommand(ctx context.Context, name, dir, path string, args []string) error {
 	start := time.Now()
 	var output bytes.Buffer
 	p, err := c.launcher.Start(proc.Command{
-		Path: "go", Args: args, Dir: dir, Env: append(os.Environ(), c.environ...), Stdout: &output, Stderr: &output,
+		Path: path, Args: args, Dir: dir, Env: append(os.Environ(), c.environ...), Stdout: &output, Stderr: &output,
 	})
 	if err != nil {
 		return err
@@ -177,13 +215,12 @@ func (c *checker) runGo(ctx context.Context, dir string, args []string) error {
 	if err := p.Wait(ctx, stopTimeout); err != nil {
 		return err
 	}
-	command := "go " + strings.Join(args[:2], " ")
 	if p.ExitCode() != 0 {
 		fmt.Fprintf(c.out, "%s\n", strings.TrimSpace(output.String()))
-		return fmt.Errorf("%s: %s", command, p.Status())
+		return fmt.Errorf("%s: %s", name, p.Status())
 	}
-	if args[0] != "mod" {
-		fmt.Fprintf(c.out, "   %s: %.1fs\n", command, time.Since(start).Seconds())
+	if !strings.HasPrefix(name, "go mod") {
+		fmt.Fprintf(c.out, "   %s: %.1fs\n", name, time.Since(start).Seconds())
 	}
 	return nil
 }

@@ -119,7 +119,7 @@ func TestEachModuleOfAWorkspaceIsCheckedOnItsOwn(t *testing.T) {
 				change(r)
 			}
 			var out strings.Builder
-			err := run(t.Context(), &out, r.Root, c.modules)
+			err := run(t.Context(), &out, r.Root, "", c.modules)
 			if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
 				t.Errorf("error %v, want %q\n%s", err, c.want, &out)
 			}
@@ -138,7 +138,7 @@ func TestTheCheckLeavesTheRepositoryAsItWas(t *testing.T) {
 	r.Write("contracts/new.go", "package contracts\n")
 	r.Edit("LICENSE", "MIT", "BSD")
 	before := r.Git("status", "--porcelain")
-	if err := run(t.Context(), new(strings.Builder), r.Root, []string{"contracts"}); err != nil {
+	if err := run(t.Context(), new(strings.Builder), r.Root, "", []string{"contracts"}); err != nil {
 		t.Fatal(err)
 	}
 	if after := r.Git("status", "--porcelain"); after != before {
@@ -172,7 +172,23 @@ func TestLicense(t *testing.T) {
 }
 `)
 	var out strings.Builder
-	if err := run(t.Context(), &out, r.Root, []string{"todo-service"}); err != nil {
+	if err := run(t.Context(), &out, r.Root, "", []string{"todo-service"}); err != nil {
 		t.Errorf("%v\n%s", err, &out)
+	}
+}
+
+// The target stands for a build whose commands see no file of this host: it has a module cache of its own.
+func TestAnImageIsBuiltFromTheServedModules(t *testing.T) {
+	t.Parallel()
+	r := workspacetest.New(t)
+	r.Write("todo-service/Dockerfile", "FROM scratch\n")
+	r.Write("todo-service/Makefile", "image:\n\t@GOMODCACHE=$(CURDIR)/modules GOPROXY=$(lastword $(subst GOPROXY=, ,$(DOCKER_BUILD))) go mod download && echo $(DOCKER) $(TAG) && false\n")
+	var out strings.Builder
+	err := run(t.Context(), &out, r.Root, "nerdctl", []string{"todo-service", "stats-service"})
+	if err == nil || err.Error() != "todo-service alone: make image: exit status 2" {
+		t.Errorf("the error of a build that fails is %v", err)
+	}
+	if !strings.Contains(out.String(), "nerdctl polyrepo\n") {
+		t.Errorf("the modules were not downloaded, or the arguments are others:\n%s", &out)
 	}
 }

@@ -12,7 +12,7 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-var liveAlerts = flag.Bool("alerts", false, "stop parts until their alerts fire, which takes a quarter of an hour")
+var liveAlerts = flag.Bool("alerts", false, "cause alerts until they fire, which takes a quarter of an hour")
 
 // prometheusAPI is where Prometheus answers queries about itself.
 func prometheusAPI() string { return "http://" + system.address("PROMETHEUS_ADDR") + "/api/v1/" }
@@ -55,12 +55,12 @@ func TestPrometheusScrapesTheServicesAndKnowsAlertmanager(t *testing.T) {
 
 // liveAlert is a row of live.yml.
 type liveAlert struct {
-	Alert, Stop string
-	Labels      map[string]string
+	Alert, Stop, Load string
+	Settings, Labels  map[string]string
 }
 
-// alertsOf returns the alerts that fire while any of the parts is stopped.
-func alertsOf(t *testing.T, parts []string) []liveAlert {
+// alertsOf returns the alerts of live.yml that match selects.
+func alertsOf(t *testing.T, selects func(liveAlert) bool) []liveAlert {
 	t.Helper()
 	content, err := os.ReadFile("../../../compose/prometheus/tests/live.yml")
 	if err != nil {
@@ -70,9 +70,9 @@ func alertsOf(t *testing.T, parts []string) []liveAlert {
 	if err := yaml.Unmarshal(content, &rows); err != nil {
 		t.Fatal(err)
 	}
-	rows = slices.DeleteFunc(rows, func(row liveAlert) bool { return !slices.Contains(parts, row.Stop) })
+	rows = slices.DeleteFunc(rows, func(row liveAlert) bool { return !selects(row) })
 	if len(rows) == 0 {
-		t.Fatalf("live.yml has no alert for %v", parts)
+		t.Fatal("live.yml has no such alert")
 	}
 	return rows
 }
@@ -100,7 +100,28 @@ func received(t *testing.T, rows []liveAlert) (n int, missing liveAlert) {
 	return n, missing
 }
 
-func TestAlertsReachAlertmanagerWhileAPartIsStopped(t *testing.T) {
+// awaitAlerts calls cause when none of the alerts is active, and waits until all are.
+func awaitAlerts(t *testing.T, rows []liveAlert, cause func()) {
+	t.Helper()
+	eventually(t, 5*time.Minute, func() error {
+		if n, _ := received(t, rows); n > 0 {
+			return fmt.Errorf("%d alerts are active before their cause", n)
+		}
+		return nil
+	})
+	cause()
+	eventually(t, 6*time.Minute, func() error {
+		if n, missing := received(t, rows); n < len(rows) {
+			return fmt.Errorf("%d of %d alerts; missing: %+v", n, len(rows), missing)
+		}
+		return nil
+	})
+}
+
+// observedContainers returns the system in containers with Prometheus and Alertmanager, under a load of 20 changes a
+// second. It skips the test without the flag -alerts.
+func observedContainers(t *testing.T) *composition {
+	t.Helper()
 	c := containers(t)
 	if !*liveAlerts {
 		t.Skip("make test-alerts runs this")
@@ -109,28 +130,53 @@ func TestAlertsReachAlertmanagerWhileAPartIsStopped(t *testing.T) {
 		t.Fatal(err)
 	}
 	go changeTasks(t, 20)
+	return c
+}
+
+func TestAlertsReachAlertmanagerWhileAPartIsStopped(t *testing.T) {
+	c := observedContainers(t)
 	for _, parts := range [][]string{{"kafka"}, {"redis"}, {"postgres"}, services} {
 		t.Run(parts[0], func(t *testing.T) {
-			rows := alertsOf(t, parts)
-			eventually(t, 5*time.Minute, func() error {
-				if n, _ := received(t, rows); n > 0 {
-					return fmt.Errorf("%d alerts are active before the stop", n)
+			rows := alertsOf(t, func(row liveAlert) bool { return slices.Contains(parts, row.Stop) })
+			awaitAlerts(t, rows, func() {
+				for _, part := range parts {
+					c.stop(t, part)
 				}
-				return nil
-			})
-			for _, part := range parts {
-				c.stop(t, part)
-			}
-			eventually(t, 6*time.Minute, func() error {
-				if n, missing := received(t, rows); n < len(rows) {
-					return fmt.Errorf("%d of %d alerts; missing: %+v", n, len(rows), missing)
-				}
-				return nil
 			})
 			for _, part := range parts {
 				c.start(t, part)
 			}
 		})
+	}
+}
+
+func TestAlertsReachAlertmanagerUnderSettings(t *testing.T) {
+	c := observedContainers(t)
+	task := create(t, "Its history is read while alerts fire")
+	for _, row := range alertsOf(t, func(row liveAlert) bool { return row.Settings != nil }) {
+		t.Run(row.Alert, func(t *testing.T) {
+			awaitAlerts(t, []liveAlert{row}, func() {
+				c.reconfigure(t, row.Labels["job"], row.Settings)
+				if row.Load != "" {
+					readHistories(t, task.ID, 50)
+				}
+			})
+		})
+	}
+}
+
+// readHistories starts clients that read the history of a task without a pause until the test ends. They ignore failures:
+// most of their requests are rejected.
+func readHistories(t *testing.T, id int64, clients int) {
+	url := fmt.Sprintf("http://%s/tasks/%d/events", system.address("TODO_HTTP_ADDR"), id)
+	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: clients}}
+	t.Cleanup(client.CloseIdleConnections)
+	for range clients {
+		go func() {
+			for t.Context().Err() == nil {
+				_, _ = try(t.Context(), client, http.MethodGet, url, "", "X-Forwarded-For", unseenAddr())
+			}
+		}()
 	}
 }
 

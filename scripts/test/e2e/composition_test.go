@@ -8,11 +8,14 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
+
+	"go.yaml.in/yaml/v3"
 
 	"example.com/todo/scripts/internal/port"
 )
@@ -113,6 +116,28 @@ func (c *composition) address(variable string) string {
 func (c *composition) stop(t *testing.T, part string) {
 	t.Helper()
 	c.act(t, "stop", part)
+}
+
+// reconfigure runs a service with more environment variables until the test ends.
+func (c *composition) reconfigure(t *testing.T, service string, environ map[string]string) {
+	t.Helper()
+	override, err := yaml.Marshal(map[string]any{"services": map[string]any{service: map[string]any{"environment": environ}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "override.yaml")
+	if err := os.WriteFile(file, override, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	up := []string{"up", "--detach", "--wait", "--wait-timeout=180", "--no-build", "--no-deps", service}
+	if err := c.compose(t.Context(), append([]string{"--file", file}, up...)...); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := c.compose(context.Background(), up...); err != nil {
+			t.Error(err)
+		}
+	})
 }
 
 // act stops or kills a part. If the test fails, its cleanup starts the part again.

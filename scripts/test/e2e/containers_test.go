@@ -194,6 +194,32 @@ func defaultGateway(t *testing.T, routes string) string {
 	return ""
 }
 
+// Docker makes an unnamed volume where an image declares one and the compose file has none. It outlives its container.
+func TestContainersHaveNoUnnamedVolumes(t *testing.T) {
+	c := containers(t)
+	ids, err := c.docker(t.Context(), "ps", "--all", "--quiet").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	const mounts = `{{range .Mounts}}{{if eq .Type "volume"}}{{.Name}} {{.Destination}}{{"\n"}}{{end}}{{end}}`
+	out, err := dockerCommand(t.Context(), append([]string{"inspect", "--format", mounts}, strings.Fields(string(ids))...)...).Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	named := 0
+	for mount := range strings.Lines(string(out)) {
+		switch mount = strings.TrimSpace(mount); {
+		case strings.HasPrefix(mount, c.project+"_"):
+			named++
+		case mount != "":
+			t.Errorf("an unnamed volume: %s", mount)
+		}
+	}
+	if named == 0 {
+		t.Error("no container has a named volume")
+	}
+}
+
 func TestTasksAndCountsSurviveDownAndUp(t *testing.T) {
 	c := containers(t)
 	task := create(t, "Kept over a down")

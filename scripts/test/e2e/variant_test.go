@@ -13,7 +13,7 @@ import (
 var variant = os.Getenv("E2E_VARIANT")
 
 // variantTests are the tests that run against a variant unless the flag -run names others: one of each kind that concerns
-// Kafka, or the balancer. The functions stand for their names, so that none can drop out by a new name.
+// Kafka, the balancer, or the variant's containers. The functions stand for their names, so that none can drop out by a new name.
 var variantTests = map[string][]func(*testing.T){
 	"zookeeper": {
 		TestCompletedTaskIsNotifiedAndCounted,
@@ -22,11 +22,13 @@ var variantTests = map[string][]func(*testing.T){
 		TestDuplicateEventHasOneEffect,
 		TestInvalidRecordIsDeadLetteredAndTheNextEventIsHandled,
 		TestWritesSucceedDuringAKafkaOutageAndArriveInOrder,
+		TestContainersHaveNoUnnamedVolumes,
 	},
 	"scale": {
 		TestCompletedTaskIsNotifiedAndCounted,
 		TestWatcherReceivesEveryChangeInOrder,
 		TestNothingIsLostWhenABrokerIsKilledUnderLoad,
+		TestContainersHaveNoUnnamedVolumes,
 	},
 }
 

@@ -43,7 +43,7 @@ func listQuery(q task.Query) (query string, args []any) {
 		return filtered + page, args
 	}
 	// The indexes by priority begin with done. So the done and the open tasks are read in
-	// order, each as far as the page may need them, and merged.
+	// order, each as far as the page may need them, and merged (decision 22).
 	half := func(condition string) string {
 		return `(` + filtered + condition + ` ORDER BY ` + by + ` LIMIT $1::bigint + $2::bigint)`
 	}
