@@ -33,7 +33,8 @@ const LATE = 3000;
 
 const find = (id) => document.getElementById(id);
 const list = find('tasks');
-const failure = document.querySelector('section.failure');
+/** What the server said about a list that it could not read. Other failures stay. */
+const failure = list.dataset.loaded === 'false' ? document.querySelector('section.failure') : null;
 
 const status = new Status(find('status'), find('notices'));
 const countdown = new Countdown();
@@ -210,6 +211,8 @@ keepTimesFresh(list);
 const adopted = rows.adopt();
 tasks.replace(controls.view, adopted, find('next') !== null);
 rows.select(adopted[0]?.id ?? null);
+const detailed = Number(new URLSearchParams(location.search).get('task'));
+if (tasks.get(detailed)) actions.showHistory(detailed);
 let synchronized = false;
 setTimeout(() => { if (!synchronized) reload(); }, failure ? 0 : LATE);
 const live = connectLive(new URL('worker.js', import.meta.url), {
