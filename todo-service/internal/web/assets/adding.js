@@ -2,7 +2,7 @@
 // has it. Its Idempotency-Key makes a repetition harmless.
 
 import { newKey, repeat, request } from './api.js';
-import { priorityOf, quote, titleProblem } from './text.js';
+import { priorityOf, titleProblem } from './text.js';
 
 /** Where the typed text outlives a reload of this tab. */
 const STORED = 'new-title';
@@ -35,7 +35,7 @@ export class Adding {
    * @param {{tasks: import('./tasks.js').TaskList, rows: import('./rows.js').Rows, draw: (id: number|string, how?: object) => void,
    *   status: import('./status.js').Status, countdown: import('./countdown.js').Countdown, apply: (event: object) => void,
    *   added: (task: object) => void}} parts
-   *   apply takes the events that were held back
+   *   apply takes the events that were held back; added is called with a task that the server has now
    */
   constructor(form, parts) {
     this.#form = form;
@@ -193,11 +193,6 @@ export class Adding {
       this.#field.removeAttribute('aria-describedby');
     }
   }
-}
-
-/** Returns the sentence about an added task. */
-export function addedSentence(task) {
-  return `Added ${quote(task.title)}.`;
 }
 
 function store(text) {

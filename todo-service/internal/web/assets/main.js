@@ -1,6 +1,7 @@
 // Takes over the document that the server rendered, and connects the parts.
 
-import { Adding, addedSentence } from './adding.js';
+import { AddedToast } from './added.js';
+import { Adding } from './adding.js';
 import { Anchor } from './anchor.js';
 import { Changes } from './changes.js';
 import { Connection } from './connection.js';
@@ -53,8 +54,9 @@ const draw = (id, how) => view.draw(id, how);
 const changes = new Changes({ tasks, draw, status, countdown, gone: offerToAddAgain });
 const deletions = new Deletions({ tasks, draw, status, countdown, restored: focusRestored });
 const adding = new Adding(find('add'), {
-  tasks, rows, draw, status, countdown, apply: applyEvent, added: (task) => status.announce(addedSentence(task)),
+  tasks, rows, draw, status, countdown, apply: applyEvent, added: (task) => addedToast.show(task),
 });
+const addedToast = new AddedToast({ status, rows });
 const undo = new UndoStack({ tasks, changes, deletions, status });
 const editor = new Editor({
   tasks, rows, changes, view, status, gone: offerToAddAgain, renamed: (id, from) => undo.remember(id, { title: from }),

@@ -25,7 +25,10 @@ export class UnsavedNotice {
 
   /** Shows the notice, or takes it away. */
   show() {
-    const hidden = this.#holders.flatMap((holder) => holder.pending).filter((id) => !isInSight(this.#rows.element(id)));
+    const hidden = this.#holders.flatMap((holder) => holder.pending).filter((id) => {
+      const row = this.#rows.element(id);
+      return row && !isInSight(row); // in another view there is no row to show
+    });
     if (hidden.length === 0) {
       this.#status.notice('unsaved', '');
       return;
@@ -36,8 +39,8 @@ export class UnsavedNotice {
   }
 }
 
-function isInSight(row) {
-  if (!row) return true; // not in this view; there is no row to show
+/** Whether a part of an element is in the window. @param {Element} row */
+export function isInSight(row) {
   const { top, bottom } = row.getBoundingClientRect();
   return bottom > 0 && top < innerHeight;
 }
