@@ -31,6 +31,7 @@ export class Gestures {
     const id = this.#rows.idOf(event.target);
     if (id === null) return;
     const button = event.target.closest('button, a, textarea, .note');
+    if (button?.matches('button')) event.preventDefault(); // a row that is not completed yet would send its form
     if (!button) {
       if (getSelection().isCollapsed && !event.target.closest('li').classList.contains('editing')) this.#actions.toggle(id);
     } else if (button.matches('.check')) {

@@ -9,6 +9,7 @@ export class Loader {
   /** The view that is selected; the model has it once it is read. */
   #view;
   #abort = null;
+  #observer;
   #next = '';
   #pages = 1;
   #reading = null;
@@ -24,9 +25,16 @@ export class Loader {
   constructor(parts) {
     this.#parts = parts;
     this.#view = parts.tasks.view;
-    new IntersectionObserver((entries) => {
+    this.#observer = new IntersectionObserver((entries) => {
       if (entries.at(-1).isIntersecting) this.#readNext();
-    }, { rootMargin: '2000px' }).observe(parts.end);
+    }, { rootMargin: '2000px' });
+    this.#observeEnd();
+  }
+
+  /** Reports soon whether the end is near, even if it was near before. */
+  #observeEnd() {
+    this.#observer.disconnect();
+    this.#observer.observe(this.#parts.end);
   }
 
   /** Reads all pages again that are shown. */
@@ -78,6 +86,7 @@ export class Loader {
       status.notice('list', '');
       this.#setBusy(false);
       loaded(again);
+      this.#observeEnd();
     } catch (error) {
       if (error.name === 'AbortError') return; // another view was selected
       this.#setBusy(false);
@@ -98,6 +107,7 @@ export class Loader {
       tasks.append(body, this.#next !== '');
       status.notice('list', '');
       loaded(true);
+      this.#observeEnd();
     } catch (error) {
       if (error.name !== 'AbortError') this.#showFailure(error, () => this.#readNext());
     } finally {
