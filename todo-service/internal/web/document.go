@@ -1,8 +1,6 @@
 package web
 
 import (
-	"bytes"
-	"compress/gzip"
 	"context"
 	"crypto/rand"
 	"embed"
@@ -10,9 +8,7 @@ import (
 	"net/http"
 	"strconv"
 	"time"
-	"unicode/utf8"
 
-	"example.com/todo/todo-service/internal/contentcoding"
 	"example.com/todo/todo-service/internal/task"
 )
 
@@ -25,9 +21,13 @@ func parseTemplates() *template.Template {
 	}).ParseFS(templateFiles, "templates/*.html"))
 }
 
-// loadTimeout bounds the queries of a document. Without the tasks the document still has
-// its forms, and the script asks again.
+// loadTimeout bounds the queries of a document, and the wait for them. Without the tasks
+// the document still has its forms, and the script requests them.
 const loadTimeout = 2 * time.Second
+
+// maxPreparing is how many documents are loaded and rendered at once. A document of 1,000
+// tasks takes 3 MB meanwhile. More of them at once would not be finished earlier.
+const maxPreparing = 8
 
 // document is the data of the template tasks.html.
 type document struct {
@@ -103,7 +103,26 @@ func (p *page) writeDocument(w http.ResponseWriter, r *http.Request, status int,
 	if d.Draft.Key == "" {
 		d.Draft.Key = rand.Text()
 	}
-	if err := p.load(r, &d); err != nil && d.Failure == nil {
+	status, content := p.prepare(r, status, &d)
+	if d.Failure != nil && d.Failure.RetryAfter > 0 {
+		w.Header().Set("Retry-After", strconv.Itoa(d.Failure.RetryAfter))
+	}
+	// A search is not compressed: the response then has the client's text beside titles, and
+	// its compressed size would tell whether they are alike (the attack BREACH).
+	p.write(w, r, status, content, d.Selected.Text == "")
+}
+
+// prepare loads what d.Selected selects and renders the document. It returns the status of
+// the response.
+func (p *page) prepare(r *http.Request, status int, d *document) (int, rendering) {
+	ctx, cancel := context.WithTimeout(r.Context(), loadTimeout)
+	defer cancel()
+	release, err := p.acquire(ctx, r, d.Selected.Text != "")
+	if err == nil {
+		defer release()
+		err = p.load(ctx, d)
+	}
+	if err != nil && d.Failure == nil {
 		heading := "The tasks cannot be shown"
 		if d.Loaded {
 			heading = "The task cannot be shown"
@@ -111,19 +130,31 @@ func (p *page) writeDocument(w http.ResponseWriter, r *http.Request, status int,
 		failed, failure := p.describeLoadFailure(r, err, heading)
 		d.Failure, status = &failure, failed
 	}
-	if d.Failure != nil && d.Failure.RetryAfter > 0 {
-		w.Header().Set("Retry-After", strconv.Itoa(d.Failure.RetryAfter))
+	return status, p.render("tasks.html", d)
+}
+
+// acquire waits until a document may be prepared: for the client's other search, and for
+// one of the other documents if they are too many.
+func (p *page) acquire(ctx context.Context, r *http.Request, searches bool) (release func(), err error) {
+	releaseSearch := func() {}
+	if searches {
+		if releaseSearch, err = p.AcquireSearch(ctx, p.ClientIP(r)); err != nil {
+			return nil, err
+		}
 	}
-	// A search is not compressed: the response then has the client's text beside titles, and
-	// its compressed size would tell whether they are alike (the attack BREACH).
-	p.write(w, r, status, "tasks.html", d, d.Selected.Text == "")
+	if err := p.preparing.Acquire(ctx, 1); err != nil {
+		releaseSearch()
+		return nil, err
+	}
+	return func() {
+		p.preparing.Release(1)
+		releaseSearch()
+	}, nil
 }
 
 // load sets what d.Selected selects.
-func (p *page) load(r *http.Request, d *document) error {
-	ctx, cancel := context.WithTimeout(r.Context(), loadTimeout)
-	defer cancel()
-	if err := p.loadRows(ctx, r, d); err != nil {
+func (p *page) load(ctx context.Context, d *document) error {
+	if err := p.loadRows(ctx, d); err != nil {
 		return err
 	}
 	if err := p.loadFilters(ctx, d); err != nil {
@@ -136,17 +167,10 @@ func (p *page) load(r *http.Request, d *document) error {
 	return p.loadDetails(ctx, d)
 }
 
-func (p *page) loadRows(ctx context.Context, r *http.Request, d *document) error {
+func (p *page) loadRows(ctx context.Context, d *document) error {
 	query, err := d.Selected.query()
 	if err != nil {
 		return err
-	}
-	if query.Contains != "" {
-		release, err := p.AcquireSearch(ctx, p.ClientIP(r))
-		if err != nil {
-			return err
-		}
-		defer release()
 	}
 	tasks, more, err := p.Tasks.List(ctx, query)
 	if err != nil {
@@ -203,33 +227,4 @@ func countRows(rows []row) (counts task.Counts) {
 		}
 	}
 	return counts
-}
-
-// write executes a template and writes the response.
-func (p *page) write(w http.ResponseWriter, r *http.Request, status int, name string, data any, mayCompress bool) {
-	var body bytes.Buffer
-	if err := p.templates.ExecuteTemplate(&body, name, data); err != nil {
-		panic(err) // a defect of the template
-	}
-	if !utf8.Valid(body.Bytes()) { // a form or a query had other bytes
-		body = *bytes.NewBuffer(bytes.ToValidUTF8(body.Bytes(), []byte(string(utf8.RuneError))))
-	}
-	header := w.Header()
-	p.setDocumentHeaders(header)
-	if mayCompress && contentcoding.AcceptsGzip(r.Header) {
-		header.Set("Content-Encoding", "gzip")
-		body = compressFast(body.Bytes())
-	}
-	header.Set("Vary", "Accept-Encoding")
-	header.Set("Content-Length", strconv.Itoa(body.Len()))
-	w.WriteHeader(status)
-	_, _ = w.Write(body.Bytes()) // an error means that the client has disconnected
-}
-
-// compressFast compresses in a fifth of the time that rendering takes.
-func compressFast(content []byte) (compressed bytes.Buffer) {
-	w, _ := gzip.NewWriterLevel(&compressed, gzip.BestSpeed) // the level is valid
-	_, _ = w.Write(content)                                  // a buffer returns no error
-	_ = w.Close()
-	return compressed
 }

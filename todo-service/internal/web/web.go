@@ -15,6 +15,8 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/sync/semaphore"
+
 	"example.com/todo/platform/config"
 	"example.com/todo/platform/httpserver"
 	"example.com/todo/todo-service/internal/ratelimit"
@@ -59,6 +61,7 @@ type page struct {
 	assets    *assetSet
 	templates *template.Template
 	guard     *http.CrossOriginProtection
+	preparing *semaphore.Weighted // a slot for each document that is loaded and rendered
 }
 
 // New returns the handler of the paths for which Serves returns true. The rate limit counts
@@ -71,6 +74,7 @@ func New(cfg Config, deps Dependencies) http.Handler {
 		assets:       loadAssets(),
 		templates:    parseTemplates(),
 		guard:        http.NewCrossOriginProtection(),
+		preparing:    semaphore.NewWeighted(maxPreparing),
 	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", p.showTasks)
