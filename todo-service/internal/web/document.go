@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"time"
 
+	"example.com/todo/platform/apperr"
 	"example.com/todo/todo-service/internal/task"
 )
 
@@ -34,9 +35,9 @@ type document struct {
 	Assets   string // path of the assets
 	StatsURL string
 	Selected selection
-	Filters  []filter
+	Counts   *task.Counts // nil if they are not loaded
 	Rows     []row
-	Loaded   bool   // Rows and Filters are there
+	Loaded   bool   // Rows are there
 	First    string // address of the first page, unless this is the first one
 	Next     string // address of the next page, or ""
 	Draft    draft
@@ -72,8 +73,9 @@ func newRow(t task.Task, now time.Time, detailsOf string) row {
 type filter struct {
 	Name    string
 	State   string // member of the counts in the API: total, open, done
+	Done    string // of the selection
 	Address string
-	Count   int64
+	Count   string // "" without counts
 	Current bool
 }
 
@@ -122,6 +124,10 @@ func (p *page) prepare(r *http.Request, status int, d *document) (int, rendering
 		defer release()
 		err = p.load(ctx, d)
 	}
+	if !d.Loaded && apperr.Of(err).Kind == apperr.Invalid {
+		// The links and forms must not repeat what is invalid. The search stays in its field.
+		d.Selected = selection{Text: d.Selected.Text}
+	}
 	if err != nil && d.Failure == nil {
 		heading := "The tasks cannot be shown"
 		if d.Loaded {
@@ -157,10 +163,8 @@ func (p *page) load(ctx context.Context, d *document) error {
 	if err := p.loadRows(ctx, d); err != nil {
 		return err
 	}
-	if err := p.loadFilters(ctx, d); err != nil {
-		return err
-	}
 	d.Loaded = true
+	p.loadCounts(ctx, d)
 	if d.Selected.Shown == "" {
 		return nil
 	}
@@ -196,25 +200,36 @@ func (p *page) loadRows(ctx context.Context, d *document) error {
 	return nil
 }
 
-// loadFilters sets the filters with their counts. The counts of the store may be a second
-// old, so those of a list that is there as a whole are taken from its rows.
-func (p *page) loadFilters(ctx context.Context, d *document) (err error) {
-	var counts task.Counts
+// loadCounts sets the counts, or leaves them out if they cannot be loaded: to count many
+// tasks may take longer than to list a page. Those of the store may be a second old, so
+// those of a list that is there as a whole are taken from its rows.
+func (p *page) loadCounts(ctx context.Context, d *document) {
 	if d.Next == "" && !d.Selected.IsFiltered() {
-		counts = countRows(d.Rows)
-	} else if counts, err = p.Tasks.Count(ctx); err != nil {
-		return err
+		d.Counts = new(countRows(d.Rows))
+		return
 	}
-	for _, f := range []struct {
-		name, state, done string
-		count             int64
-	}{{"All", "total", "", counts.Total}, {"Open", "open", "false", counts.Open}, {"Done", "done", "true", counts.Done}} {
-		d.Filters = append(d.Filters, filter{
-			Name: f.name, State: f.state, Count: f.count,
-			Address: d.Selected.firstPage(f.done).Address(), Current: f.done == d.Selected.Done,
-		})
+	counts, err := p.Tasks.Count(ctx)
+	if err != nil {
+		p.Log.WarnContext(ctx, "the page has no counts", "error", err)
+		return
 	}
-	return nil
+	d.Counts = &counts
+}
+
+// Filters returns the filters. A document without tasks has them too: the script loads the
+// tasks later.
+func (d document) Filters() []filter {
+	filters := []filter{{Name: "All", State: "total", Done: ""}, {Name: "Open", State: "open", Done: "false"}, {Name: "Done", State: "done", Done: "true"}}
+	for i, f := range filters {
+		filters[i].Address = d.Selected.firstPage(f.Done).Address()
+		filters[i].Current = f.Done == d.Selected.Done
+	}
+	if d.Counts != nil {
+		for i, count := range []int64{d.Counts.Total, d.Counts.Open, d.Counts.Done} {
+			filters[i].Count = strconv.FormatInt(count, 10)
+		}
+	}
+	return filters
 }
 
 func countRows(rows []row) (counts task.Counts) {

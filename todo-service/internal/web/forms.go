@@ -4,7 +4,6 @@ import (
 	"errors"
 	"mime"
 	"net/http"
-	"net/url"
 
 	"example.com/todo/platform/apperr"
 	"example.com/todo/todo-service/internal/task"
@@ -31,9 +30,7 @@ func (p *page) handleForm(apply func(*submission) error) http.HandlerFunc {
 		if !p.readForm(w, r) {
 			return
 		}
-		// An invalid list is an empty one.
-		list, _ := url.ParseQuery(r.PostForm.Get("list"))
-		s := &submission{Request: r, selected: readSelection(list)}
+		s := &submission{Request: r, selected: parseSelection(r.PostForm.Get("list"))}
 		invalid := s.readTarget()
 		err := p.allow(r)
 		if err == nil {

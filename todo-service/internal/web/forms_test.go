@@ -89,6 +89,9 @@ func TestFormsLeadBackToTheSelection(t *testing.T) {
 		"https://evil.example/?q=x": "/",
 		"q=//evil.example":          "/?q=%2F%2Fevil.example",
 		"%zz":                       "/",
+		"done=true&%zz":             "/",
+		"done=maybe":                "/",
+		"sort=priority&after=7":     "/",
 	} {
 		got := newFixture().post("/page/tasks", url.Values{"title": {"A"}, "priority": {"0"}, "list": {list}})
 		if to := wantRedirect(t, got); to != want {
