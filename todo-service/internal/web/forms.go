@@ -64,16 +64,19 @@ func (p *page) readForm(w http.ResponseWriter, r *http.Request) bool {
 		return false
 	}
 	r.Body = http.MaxBytesReader(w, r.Body, maxForm)
-	if err := r.ParseForm(); err != nil {
-		var tooLarge *http.MaxBytesError
-		if errors.As(err, &tooLarge) {
-			p.refuse(w, r, http.StatusRequestEntityTooLarge, "The form is larger than 64 KiB.", "Shorten the text: a title has at most 500 characters.")
-			return false
-		}
+	err := r.ParseForm()
+	switch {
+	case errors.As(err, new(*http.MaxBytesError)):
+		p.refuse(w, r, http.StatusRequestEntityTooLarge, "The form is larger than 64 KiB.", "Shorten the text: a title has at most 500 characters.")
+	case r.Context().Err() != nil:
+		// Every later step would fail with 503, although the client caused it.
+		p.refuse(w, r, http.StatusBadRequest, "The form came so slowly that no time was left for it, so nothing was changed.", "Send it again.")
+	case err != nil:
 		p.refuse(w, r, http.StatusBadRequest, "The form cannot be decoded.", useForms)
-		return false
+	default:
+		return true
 	}
-	return true
+	return false
 }
 
 // allow counts the request, as the API counts its requests.
