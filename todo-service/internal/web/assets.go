@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"path"
 	"regexp"
+	"slices"
 	"strconv"
 	"sync"
 
@@ -23,9 +24,10 @@ var assetFiles embed.FS
 // assetSet holds the files of one folder. Their path contains one hash of all of them: a
 // module imports another by a relative path, and both are of one version.
 type assetSet struct {
-	root  string // "/assets/<hash>"
-	hash  string
-	files map[string]asset
+	root    string // "/assets/<hash>"
+	hash    string
+	files   map[string]asset
+	modules []string // names of the modules that main.js imports, also through other modules
 }
 
 type asset struct {
@@ -68,6 +70,10 @@ var loadAssets = sync.OnceValue(func() *assetSet {
 			content = stripComments(content)
 		}
 		fmt.Fprintf(sum, "%s\x00%d\x00%s", name, len(content), content)
+		// theme.js is no module, and worker.js runs apart from the document.
+		if extension == ".js" && !slices.Contains([]string{"main.js", "theme.js", "worker.js"}, name) {
+			set.modules = append(set.modules, name)
+		}
 		set.files[name] = asset{contentType: contentType, plain: content, gzipped: compress(content)}
 	}
 	set.hash = hex.EncodeToString(sum.Sum(nil)[:8])

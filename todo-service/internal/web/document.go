@@ -33,6 +33,7 @@ const maxPreparing = 8
 // document is the data of the template tasks.html.
 type document struct {
 	Assets   string // path of the assets
+	Modules  []string
 	StatsURL string
 	Selected selection
 	Counts   *task.Counts // nil if they are not loaded
@@ -98,7 +99,7 @@ func (p *page) showTasks(w http.ResponseWriter, r *http.Request) {
 // writeDocument loads what d.Selected selects and writes the document. If that fails, the
 // document says so, and has the status of the failure unless d is one already.
 func (p *page) writeDocument(w http.ResponseWriter, r *http.Request, status int, d document) {
-	d.Assets, d.StatsURL = p.assets.root, p.statsURL
+	d.Assets, d.Modules, d.StatsURL = p.assets.root, p.assets.modules, p.statsURL
 	if d.Draft == (draft{}) {
 		d.Draft.Priority = defaultPriority
 	}
