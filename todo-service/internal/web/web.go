@@ -79,6 +79,8 @@ func New(cfg Config, deps Dependencies) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", p.showTasks)
 	mux.HandleFunc("GET /assets/{hash}/{name}", p.assets.serve)
+	// Where a browser looks for an icon that no document names, as for /openapi.yaml.
+	mux.Handle("GET /favicon.ico", http.RedirectHandler(p.assets.root+"/icon.svg", http.StatusFound))
 	mux.HandleFunc("POST /page/tasks", p.handleForm(p.addTask))
 	mux.HandleFunc("POST /page/tasks/{id}", p.handleForm(p.editTask))
 	mux.HandleFunc("POST /page/tasks/{id}/complete", p.handleForm(p.completeTask))
@@ -91,7 +93,7 @@ func New(cfg Config, deps Dependencies) http.Handler {
 // Serves reports whether the page answers requests for path. A path that is not in clean
 // form belongs to the API, which answers it 404.
 func Serves(requested string) bool {
-	return requested == "/" ||
+	return requested == "/" || requested == "/favicon.ico" ||
 		(strings.HasPrefix(requested, "/assets/") || strings.HasPrefix(requested, "/page/")) && requested == path.Clean(requested)
 }
 
