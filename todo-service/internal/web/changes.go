@@ -10,6 +10,9 @@ import (
 	"example.com/todo/todo-service/internal/task"
 )
 
+// keyField is the name of the idempotency key in errors.
+const keyField = "Idempotency-Key"
+
 func (p *page) addTask(s *submission) error {
 	priority, err := s.readPriority()
 	if err != nil {
@@ -24,6 +27,7 @@ func (p *page) addTask(s *submission) error {
 		return err
 	}
 	_, err = p.Tasks.Create(s.Context(), task.Draft{Title: s.PostForm.Get("title"), Priority: priority, Key: key})
+	s.keyUsed = fieldProblem(err, keyField) != ""
 	return err
 }
 
@@ -84,8 +88,10 @@ func (p *page) writeFailure(ctx context.Context, w http.ResponseWriter, s *submi
 	switch {
 	case s.PathValue("id") == "":
 		d.Draft = s.draft(err)
-		if fieldProblem(err, "Idempotency-Key") != "" {
-			d.Draft.Key = ""
+		if fieldProblem(err, keyField) != "" {
+			d.Draft.Key = "" // the document gets a new one
+		}
+		if s.keyUsed {
 			f.Message, f.Hint = "This form has already added another task.", "Send it once more to add this one too."
 		}
 	case s.PostForm.Has("title") && status == http.StatusNotFound:

@@ -22,6 +22,7 @@ type submission struct {
 	selected selection
 	wanted   string // the change in words
 	change   task.Change
+	keyUsed  bool // the idempotency key has added another task
 }
 
 // handleForm returns the handler of a form. apply makes the change.

@@ -385,6 +385,7 @@ func TestInvalidFieldsOfAFormAreAnswered(t *testing.T) {
 	}{
 		{"/page/tasks", url.Values{"title": {"A"}}, "Priority must be a whole number."},
 		{"/page/tasks", url.Values{"title": {"A"}, "priority": {"101"}}, "Priority must be from 0 to 100."},
+		{"/page/tasks", url.Values{"title": {"A"}, "priority": {"1"}, "key": {"ü"}}, "Idempotency-Key must be 1 to 255 visible ASCII characters"},
 		{"/page/tasks/x/complete", nil, "Id must be a whole number from 1 to 9223372036854775807."},
 		{"/page/tasks/0/delete", nil, "Id must be a whole number"},
 		{"/page/tasks/x", url.Values{"title": {"A"}, "priority": {"1"}}, "Id must be a whole number"},
