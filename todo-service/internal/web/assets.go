@@ -56,7 +56,7 @@ var loadAssets = sync.OnceValue(func() *assetSet {
 	set := &assetSet{files: map[string]asset{}}
 	// The hash covers the policy, too: caches keep it with the assets.
 	sum := sha256.New()
-	fmt.Fprint(sum, assetPolicy)
+	fmt.Fprintf(sum, "%s\x00", assetPolicy)
 	for _, entry := range entries {
 		name := entry.Name()
 		content, err := assetFiles.ReadFile(path.Join(folder, name))

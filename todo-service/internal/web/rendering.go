@@ -59,5 +59,5 @@ func (p *page) write(w http.ResponseWriter, r *http.Request, status int, content
 	}
 	header.Set("Content-Length", strconv.Itoa(content.size))
 	w.WriteHeader(status)
-	_, _ = io.Copy(w, plain)
+	_, _ = io.CopyN(w, plain, int64(content.size))
 }
