@@ -33,7 +33,7 @@ func (p *page) handleForm(apply func(*submission) error) http.HandlerFunc {
 		}
 		s := &submission{Request: r, selected: parseSelection(r.PostForm.Get("list"))}
 		invalid := s.readTarget()
-		err := p.allow(r)
+		err := p.allow(w, r)
 		if err == nil {
 			err = invalid
 		}
@@ -81,8 +81,9 @@ func (p *page) readForm(w http.ResponseWriter, r *http.Request) bool {
 }
 
 // allow counts the request, as the API counts its requests.
-func (p *page) allow(r *http.Request) error {
+func (p *page) allow(w http.ResponseWriter, r *http.Request) error {
 	decision := p.Allow(r.Context(), p.ClientIP(r))
+	decision.SetHeaders(w.Header())
 	if decision.Allowed {
 		return nil
 	}

@@ -314,6 +314,18 @@ func TestChangedMeanwhileShowsBothStates(t *testing.T) {
 	}
 }
 
+func TestCountedFormHasTheHeadersOfTheRateLimit(t *testing.T) {
+	t.Parallel()
+	f := newFixture()
+	for _, refusal := range []time.Duration{0, time.Second} {
+		f.refusal = refusal
+		got := f.post("/page/tasks", url.Values{"title": {"A"}, "priority": {"0"}})
+		if got.Header.Get("RateLimit") == "" || got.Header.Get("RateLimit-Policy") == "" {
+			t.Errorf("%d has no headers of the rate limit", got.Status)
+		}
+	}
+}
+
 func TestChangeThatIsMadeAlreadyIsNoConflict(t *testing.T) {
 	t.Parallel()
 	f := newFixture()
