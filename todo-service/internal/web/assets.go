@@ -119,7 +119,7 @@ func (s *assetSet) serve(w http.ResponseWriter, r *http.Request) {
 	header.Set("Content-Type", file.contentType)
 	header.Set("Content-Security-Policy", assetPolicy)
 	header.Set("Cross-Origin-Resource-Policy", "same-origin")
-	header.Set("Vary", "Accept-Encoding")
+	header.Add("Vary", "Accept-Encoding")
 	header.Set("X-Content-Type-Options", "nosniff")
 	body := file.plain
 	if contentcoding.AcceptsGzip(r.Header) {

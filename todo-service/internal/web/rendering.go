@@ -44,7 +44,7 @@ func compressFast(content []byte) []byte {
 func (p *page) write(w http.ResponseWriter, r *http.Request, status int, content rendering, mayCompress bool) {
 	header := w.Header()
 	p.setDocumentHeaders(header)
-	header.Set("Vary", "Accept-Encoding")
+	header.Add("Vary", "Accept-Encoding")
 	// An error of a copy means that the client has disconnected.
 	if mayCompress && contentcoding.AcceptsGzip(r.Header) {
 		header.Set("Content-Encoding", "gzip")

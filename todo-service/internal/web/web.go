@@ -36,7 +36,13 @@ func (c Config) Validate() error {
 	if strings.Contains(c.StatsURL, "?") {
 		return config.Invalid("stats_url", "must not have a query: the page adds its own")
 	}
-	return config.CheckURL("stats_url", c.StatsURL, "http", "https")
+	if err := config.CheckURL("stats_url", c.StatsURL, "http", "https"); err != nil {
+		return err
+	}
+	if strings.Contains(c.StatsURL, "[") {
+		return config.Invalid("stats_url", "must have a name or an IPv4 address: a Content-Security-Policy cannot name an IPv6 address")
+	}
+	return nil
 }
 
 // Dependencies are the parts of the service that the page uses.
