@@ -35,6 +35,7 @@ func TestRateLimitCountsTheAPIAndFormsButNeitherDocumentsNorAssets(t *testing.T)
 		{"GET", "/", 200, 0},
 		{"GET", "/?done=true", 200, 0},
 		{"GET", "/assets/x/main.js", 200, 0},
+		{"GET", "/favicon.ico", 302, 0},
 		{"GET", "/assets/x/none.js", 404, 0},
 		{"POST", "/page/tasks", 429, 1},
 		{"GET", "/tasks/1", 429, 1},

@@ -47,7 +47,7 @@ func TestLoadRefusesInvalidValuesOfEverySetting(t *testing.T) {
 
 		"WEB_STATS_URL": {
 			`"http://localhost:8081"`, "localhost:8081", "//localhost:8081", "ftp://localhost", "http://", "http://localhost:0", "http://localhost:65536", "http://me:hunter2@localhost:8081",
-			"http://localhost:8081/#a", "http://localhost:8081/?days=30", "http://localhost:8081\n", "http://a;script-src", "javascript:alert(1)", "http://127.1:8081",
+			"http://localhost:8081/#a", "http://localhost:8081/?days=30", "http://localhost:8081\n", "http://a;script-src", "javascript:alert(1)", "http://127.1:8081", "http://[::1]:8081",
 		},
 
 		"TRUSTED_PROXIES":      configtest.Networks,

@@ -2,7 +2,11 @@
 // adapter that counts requests and both transports share this type.
 package ratelimit
 
-import "time"
+import (
+	"net/http"
+	"strconv"
+	"time"
+)
 
 // Decision says whether a request is allowed, and how many its client has left. If the
 // limiter cannot count a request, the request is allowed and the whole limit remains.
@@ -13,4 +17,17 @@ type Decision struct {
 	Remaining  int           // requests left now
 	Reset      time.Duration // until the oldest counted request leaves the window; zero when none was counted
 	RetryAfter time.Duration // until a rejected request could pass; zero when Allowed
+}
+
+// SetHeaders sets the headers of draft-ietf-httpapi-ratelimit-headers-10: the policy, and
+// requests left (r) with the seconds until the oldest counted request leaves the window (t).
+func (d Decision) SetHeaders(header http.Header) {
+	// Every response has both headers, and fmt takes more than twice the time.
+	header["Ratelimit-Policy"] = []string{`"default";q=` + strconv.Itoa(d.Limit) + `;w=` + ceilSeconds(d.Window)}
+	header["Ratelimit"] = []string{`"default";r=` + strconv.Itoa(d.Remaining) + `;t=` + ceilSeconds(d.Reset)}
+}
+
+// ceilSeconds rounds up: a client that waits that many seconds has waited long enough.
+func ceilSeconds(d time.Duration) string {
+	return strconv.FormatInt(int64((d+time.Second-1)/time.Second), 10)
 }

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"path"
 	"regexp"
+	"slices"
 	"strconv"
 	"sync"
 
@@ -23,9 +24,10 @@ var assetFiles embed.FS
 // assetSet holds the files of one folder. Their path contains one hash of all of them: a
 // module imports another by a relative path, and both are of one version.
 type assetSet struct {
-	root  string // "/assets/<hash>"
-	hash  string
-	files map[string]asset
+	root    string // "/assets/<hash>"
+	hash    string
+	files   map[string]asset
+	modules []string // names of the modules that main.js imports, also through other modules
 }
 
 type asset struct {
@@ -52,7 +54,9 @@ var loadAssets = sync.OnceValue(func() *assetSet {
 		panic(err)
 	}
 	set := &assetSet{files: map[string]asset{}}
+	// The hash covers the policy, too: caches keep it with the assets.
 	sum := sha256.New()
+	fmt.Fprintf(sum, "%s\x00", assetPolicy)
 	for _, entry := range entries {
 		name := entry.Name()
 		content, err := assetFiles.ReadFile(path.Join(folder, name))
@@ -68,6 +72,10 @@ var loadAssets = sync.OnceValue(func() *assetSet {
 			content = stripComments(content)
 		}
 		fmt.Fprintf(sum, "%s\x00%d\x00%s", name, len(content), content)
+		// early.js is no module, and worker.js runs apart from the document.
+		if extension == ".js" && !slices.Contains([]string{"main.js", "early.js", "worker.js"}, name) {
+			set.modules = append(set.modules, name)
+		}
 		set.files[name] = asset{contentType: contentType, plain: content, gzipped: compress(content)}
 	}
 	set.hash = hex.EncodeToString(sum.Sum(nil)[:8])
@@ -111,7 +119,7 @@ func (s *assetSet) serve(w http.ResponseWriter, r *http.Request) {
 	header.Set("Content-Type", file.contentType)
 	header.Set("Content-Security-Policy", assetPolicy)
 	header.Set("Cross-Origin-Resource-Policy", "same-origin")
-	header.Set("Vary", "Accept-Encoding")
+	header.Add("Vary", "Accept-Encoding")
 	header.Set("X-Content-Type-Options", "nosniff")
 	body := file.plain
 	if contentcoding.AcceptsGzip(r.Header) {

@@ -119,6 +119,15 @@ func TestAssetOfAnotherVersionIsTheCurrentOneAndNotKept(t *testing.T) {
 	}
 }
 
+func TestFaviconIsTheIcon(t *testing.T) {
+	t.Parallel()
+	f := newFixture()
+	got := f.request(http.MethodGet, "/favicon.ico")
+	if to := got.Header.Get("Location"); got.Status != http.StatusFound || to != assetsOf(t, f)+"/icon.svg" || f.request(http.MethodGet, to).Status != http.StatusOK {
+		t.Errorf("%d, Location %q", got.Status, to)
+	}
+}
+
 func TestUnknownAssetIsNotFound(t *testing.T) {
 	t.Parallel()
 	f := newFixture()

@@ -10,6 +10,9 @@ import (
 	"example.com/todo/todo-service/internal/task"
 )
 
+// keyField is the name of the idempotency key in errors.
+const keyField = "Idempotency-Key"
+
 func (p *page) addTask(s *submission) error {
 	priority, err := s.readPriority()
 	if err != nil {
@@ -24,6 +27,7 @@ func (p *page) addTask(s *submission) error {
 		return err
 	}
 	_, err = p.Tasks.Create(s.Context(), task.Draft{Title: s.PostForm.Get("title"), Priority: priority, Key: key})
+	s.keyUsed = fieldProblem(err, keyField) != ""
 	return err
 }
 
@@ -84,8 +88,10 @@ func (p *page) writeFailure(ctx context.Context, w http.ResponseWriter, s *submi
 	switch {
 	case s.PathValue("id") == "":
 		d.Draft = s.draft(err)
-		if fieldProblem(err, "Idempotency-Key") != "" {
-			d.Draft.Key = ""
+		if fieldProblem(err, keyField) != "" {
+			d.Draft.Key = "" // the document gets a new one
+		}
+		if s.keyUsed {
 			f.Message, f.Hint = "This form has already added another task.", "Send it once more to add this one too."
 		}
 	case s.PostForm.Has("title") && status == http.StatusNotFound:
@@ -93,7 +99,7 @@ func (p *page) writeFailure(ctx context.Context, w http.ResponseWriter, s *submi
 		f.Hint += " What you typed is in the form for a new task."
 	case s.PostForm.Has("title") && s.id > 0:
 		d.Selected.Shown = s.PathValue("id")
-		d.Details = s.details(err)
+		d.Details = s.details(err, found)
 	case s.id > 0 && status != http.StatusNotFound && status != http.StatusUnprocessableEntity:
 		f.Repeat = s.repetition(found)
 	}
@@ -101,16 +107,13 @@ func (p *page) writeFailure(ctx context.Context, w http.ResponseWriter, s *submi
 	p.writeDocument(w, s.Request, status, d)
 }
 
-// details returns what was typed into the form for one task.
-func (s *submission) details(err error) *details {
-	typed := &details{
-		ID: s.id, List: s.selected.WithoutTask(), Editable: true, Typed: true,
+// details returns what was typed into the form for one task. It is for the version that
+// the form or the conflict shows, so that no change is undone that the user has not seen.
+func (s *submission) details(err error, found *conflict) *details {
+	return &details{
+		ID: s.id, List: s.selected.WithoutTask(), Editable: true, Typed: true, Version: s.shownVersion(found),
 		Title: s.PostForm.Get("title"), Priority: s.typedPriority(), Problem: fieldProblem(err, "title"),
 	}
-	if s.expected != nil {
-		typed.Version = s.expected[0]
-	}
-	return typed
 }
 
 // draft returns what was typed into the form for adding. The key stays: the form may be
@@ -131,15 +134,23 @@ func (s *submission) typedPriority() int {
 // repetition returns the form that sends the change again, for the version that found
 // shows.
 func (s *submission) repetition(found *conflict) *repetition {
-	again := &repetition{Action: s.URL.Path, List: s.selected.String(), Label: "Try again"}
-	switch {
-	case found != nil:
-		again.Version = found.Now.Version
+	again := &repetition{Action: s.URL.Path, Version: s.shownVersion(found), List: s.selected.String(), Label: "Try again"}
+	if found != nil {
 		again.Label = strings.ToUpper(s.wanted[:1]) + s.wanted[1:] + " anyway"
-	case s.expected != nil:
-		again.Version = s.expected[0]
 	}
 	return again
+}
+
+// shownVersion returns the version of the task that found shows, or else the form; 0 for
+// any.
+func (s *submission) shownVersion(found *conflict) int64 {
+	switch {
+	case found != nil:
+		return found.Now.Version
+	case s.expected != nil:
+		return s.expected[0]
+	}
+	return 0
 }
 
 // findConflict returns both states after a version mismatch. The error is nil if the task

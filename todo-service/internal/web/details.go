@@ -18,7 +18,7 @@ type details struct {
 	Title    string
 	Priority int
 	Problem  string    // of the title, or ""
-	Typed    bool      // title and priority are what was typed, not what is stored
+	Typed    bool      // title and priority are what was typed for that version, not what is stored
 	List     selection // without the details
 	History  []historyLine
 	More     bool // the history goes on
@@ -56,9 +56,9 @@ func (p *page) loadDetails(ctx context.Context, d *document) error {
 	if err != nil {
 		return err
 	}
-	d.Details.Editable, d.Details.Version = true, t.Version
+	d.Details.Editable = true
 	if !d.Details.Typed {
-		d.Details.Title, d.Details.Priority = t.Title, t.Priority
+		d.Details.Version, d.Details.Title, d.Details.Priority = t.Version, t.Title, t.Priority
 	}
 	return nil
 }

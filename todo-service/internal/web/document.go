@@ -1,8 +1,6 @@
 package web
 
 import (
-	"bytes"
-	"compress/gzip"
 	"context"
 	"crypto/rand"
 	"embed"
@@ -10,9 +8,8 @@ import (
 	"net/http"
 	"strconv"
 	"time"
-	"unicode/utf8"
 
-	"example.com/todo/todo-service/internal/contentcoding"
+	"example.com/todo/platform/apperr"
 	"example.com/todo/todo-service/internal/task"
 )
 
@@ -25,18 +22,23 @@ func parseTemplates() *template.Template {
 	}).ParseFS(templateFiles, "templates/*.html"))
 }
 
-// loadTimeout bounds the queries of a document. Without the tasks the document still has
-// its forms, and the script asks again.
+// loadTimeout bounds the queries of a document, and the wait for them. Without the tasks
+// the document still has its forms, and the script requests them.
 const loadTimeout = 2 * time.Second
+
+// maxPreparing is how many documents are loaded and rendered at once. A document of 1,000
+// tasks takes 3 MB meanwhile. More of them at once would not be finished earlier.
+const maxPreparing = 8
 
 // document is the data of the template tasks.html.
 type document struct {
 	Assets   string // path of the assets
+	Modules  []string
 	StatsURL string
 	Selected selection
-	Filters  []filter
+	Counts   *task.Counts // nil if they are not loaded
 	Rows     []row
-	Loaded   bool   // Rows and the counts of Filters are there
+	Loaded   bool   // Rows are there
 	First    string // address of the first page, unless this is the first one
 	Next     string // address of the next page, or ""
 	Draft    draft
@@ -72,8 +74,9 @@ func newRow(t task.Task, now time.Time, detailsOf string) row {
 type filter struct {
 	Name    string
 	State   string // member of the counts in the API: total, open, done
+	Done    string // of the selection
 	Address string
-	Count   string // the number of tasks, "" if it is not known
+	Count   string // "" without counts
 	Current bool
 }
 
@@ -96,15 +99,37 @@ func (p *page) showTasks(w http.ResponseWriter, r *http.Request) {
 // writeDocument loads what d.Selected selects and writes the document. If that fails, the
 // document says so, and has the status of the failure unless d is one already.
 func (p *page) writeDocument(w http.ResponseWriter, r *http.Request, status int, d document) {
-	d.Assets, d.StatsURL = p.assets.root, p.statsURL
+	d.Assets, d.Modules, d.StatsURL = p.assets.root, p.assets.modules, p.statsURL
 	if d.Draft == (draft{}) {
 		d.Draft.Priority = defaultPriority
 	}
-	d.Filters = newFilters(d.Selected)
 	if d.Draft.Key == "" {
 		d.Draft.Key = rand.Text()
 	}
-	if err := p.load(r, &d); err != nil && d.Failure == nil {
+	status, content := p.prepare(r, status, &d)
+	if d.Failure != nil && d.Failure.RetryAfter > 0 {
+		w.Header().Set("Retry-After", strconv.Itoa(d.Failure.RetryAfter))
+	}
+	// A search is not compressed: the response then has the client's text beside titles, and
+	// its compressed size would tell whether they are alike (the attack BREACH).
+	p.write(w, r, status, content, d.Selected.Text == "")
+}
+
+// prepare loads what d.Selected selects and renders the document. It returns the status of
+// the response.
+func (p *page) prepare(r *http.Request, status int, d *document) (int, rendering) {
+	ctx, cancel := context.WithTimeout(r.Context(), loadTimeout)
+	defer cancel()
+	release, err := p.acquire(ctx, r, d.Selected.Text != "")
+	if err == nil {
+		defer release()
+		err = p.load(ctx, d)
+	}
+	if !d.Loaded && apperr.Of(err).Kind == apperr.Invalid {
+		// The links and forms must not repeat what is invalid. The search stays in its field.
+		d.Selected = selection{Text: d.Selected.Text}
+	}
+	if err != nil && d.Failure == nil {
 		heading := "The tasks cannot be shown"
 		if d.Loaded {
 			heading = "The task cannot be shown"
@@ -112,42 +137,45 @@ func (p *page) writeDocument(w http.ResponseWriter, r *http.Request, status int,
 		failed, failure := p.describeLoadFailure(r, err, heading)
 		d.Failure, status = &failure, failed
 	}
-	if d.Failure != nil && d.Failure.RetryAfter > 0 {
-		w.Header().Set("Retry-After", strconv.Itoa(d.Failure.RetryAfter))
+	return status, p.render("tasks.html", d)
+}
+
+// acquire waits until a document may be prepared: for the client's other search, and for
+// one of the other documents if they are too many.
+func (p *page) acquire(ctx context.Context, r *http.Request, searches bool) (release func(), err error) {
+	releaseSearch := func() {}
+	if searches {
+		if releaseSearch, err = p.AcquireSearch(ctx, p.ClientIP(r)); err != nil {
+			return nil, err
+		}
 	}
-	// A search is not compressed: the response then has the client's text beside titles, and
-	// its compressed size would tell whether they are alike (the attack BREACH).
-	p.write(w, r, status, "tasks.html", d, d.Selected.Text == "")
+	if err := p.preparing.Acquire(ctx, 1); err != nil {
+		releaseSearch()
+		return nil, err
+	}
+	return func() {
+		p.preparing.Release(1)
+		releaseSearch()
+	}, nil
 }
 
 // load sets what d.Selected selects.
-func (p *page) load(r *http.Request, d *document) error {
-	ctx, cancel := context.WithTimeout(r.Context(), loadTimeout)
-	defer cancel()
-	if err := p.loadRows(ctx, r, d); err != nil {
-		return err
-	}
-	if err := p.loadFilters(ctx, d); err != nil {
+func (p *page) load(ctx context.Context, d *document) error {
+	if err := p.loadRows(ctx, d); err != nil {
 		return err
 	}
 	d.Loaded = true
+	p.loadCounts(ctx, d)
 	if d.Selected.Shown == "" {
 		return nil
 	}
 	return p.loadDetails(ctx, d)
 }
 
-func (p *page) loadRows(ctx context.Context, r *http.Request, d *document) error {
+func (p *page) loadRows(ctx context.Context, d *document) error {
 	query, err := d.Selected.query()
 	if err != nil {
 		return err
-	}
-	if query.Contains != "" {
-		release, err := p.AcquireSearch(ctx, p.ClientIP(r))
-		if err != nil {
-			return err
-		}
-		defer release()
 	}
 	tasks, more, err := p.Tasks.List(ctx, query)
 	if err != nil {
@@ -173,26 +201,34 @@ func (p *page) loadRows(ctx context.Context, r *http.Request, d *document) error
 	return nil
 }
 
-// loadFilters sets the counts of the filters. Those of the store may be a second
-// old, so those of a list that is there as a whole are taken from its rows.
-func (p *page) loadFilters(ctx context.Context, d *document) (err error) {
-	var counts task.Counts
+// loadCounts sets the counts, or leaves them out if they cannot be loaded: to count many
+// tasks may take longer than to list a page. Those of the store may be a second old, so
+// those of a list that is there as a whole are taken from its rows.
+func (p *page) loadCounts(ctx context.Context, d *document) {
 	if d.Next == "" && !d.Selected.IsFiltered() {
-		counts = countRows(d.Rows)
-	} else if counts, err = p.Tasks.Count(ctx); err != nil {
-		return err
+		d.Counts = new(countRows(d.Rows))
+		return
 	}
-	for i, count := range []int64{counts.Total, counts.Open, counts.Done} {
-		d.Filters[i].Count = strconv.FormatInt(count, 10)
+	counts, err := p.Tasks.Count(ctx)
+	if err != nil {
+		p.Log.WarnContext(ctx, "the page has no counts", "error", err)
+		return
 	}
-	return nil
+	d.Counts = &counts
 }
 
-// newFilters returns the filters without their counts.
-func newFilters(selected selection) []filter {
-	filters := []filter{{Name: "All", State: "total"}, {Name: "Open", State: "open"}, {Name: "Done", State: "done"}}
-	for i, done := range []string{"", "false", "true"} {
-		filters[i].Address, filters[i].Current = selected.firstPage(done).Address(), done == selected.Done
+// Filters returns the filters. A document without tasks has them too: the script loads the
+// tasks later.
+func (d document) Filters() []filter {
+	filters := []filter{{Name: "All", State: "total", Done: ""}, {Name: "Open", State: "open", Done: "false"}, {Name: "Done", State: "done", Done: "true"}}
+	for i, f := range filters {
+		filters[i].Address = d.Selected.firstPage(f.Done).Address()
+		filters[i].Current = f.Done == d.Selected.Done
+	}
+	if d.Counts != nil {
+		for i, count := range []int64{d.Counts.Total, d.Counts.Open, d.Counts.Done} {
+			filters[i].Count = strconv.FormatInt(count, 10)
+		}
 	}
 	return filters
 }
@@ -207,33 +243,4 @@ func countRows(rows []row) (counts task.Counts) {
 		}
 	}
 	return counts
-}
-
-// write executes a template and writes the response.
-func (p *page) write(w http.ResponseWriter, r *http.Request, status int, name string, data any, mayCompress bool) {
-	var body bytes.Buffer
-	if err := p.templates.ExecuteTemplate(&body, name, data); err != nil {
-		panic(err) // a defect of the template
-	}
-	if !utf8.Valid(body.Bytes()) { // a form or a query had other bytes
-		body = *bytes.NewBuffer(bytes.ToValidUTF8(body.Bytes(), []byte(string(utf8.RuneError))))
-	}
-	header := w.Header()
-	p.setDocumentHeaders(header)
-	if mayCompress && contentcoding.AcceptsGzip(r.Header) {
-		header.Set("Content-Encoding", "gzip")
-		body = compressFast(body.Bytes())
-	}
-	header.Set("Vary", "Accept-Encoding")
-	header.Set("Content-Length", strconv.Itoa(body.Len()))
-	w.WriteHeader(status)
-	_, _ = w.Write(body.Bytes()) // an error means that the client has disconnected
-}
-
-// compressFast compresses in a fifth of the time that rendering takes.
-func compressFast(content []byte) (compressed bytes.Buffer) {
-	w, _ := gzip.NewWriterLevel(&compressed, gzip.BestSpeed) // the level is valid
-	_, _ = w.Write(content)                                  // a buffer returns no error
-	_ = w.Close()
-	return compressed
 }

@@ -134,5 +134,5 @@ type notice struct {
 
 // refuse writes a document about a request that is not a form of this page.
 func (p *page) refuse(w http.ResponseWriter, r *http.Request, status int, message, hint string) {
-	p.write(w, r, status, "notice.html", notice{p.assets.root, "Not saved", message, hint}, true)
+	p.write(w, r, status, p.render("notice.html", notice{p.assets.root, "Not saved", message, hint}), true)
 }

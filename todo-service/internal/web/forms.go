@@ -4,7 +4,6 @@ import (
 	"errors"
 	"mime"
 	"net/http"
-	"net/url"
 
 	"example.com/todo/platform/apperr"
 	"example.com/todo/todo-service/internal/task"
@@ -23,6 +22,7 @@ type submission struct {
 	selected selection
 	wanted   string // the change in words
 	change   task.Change
+	keyUsed  bool // the idempotency key has added another task
 }
 
 // handleForm returns the handler of a form. apply makes the change.
@@ -31,11 +31,9 @@ func (p *page) handleForm(apply func(*submission) error) http.HandlerFunc {
 		if !p.readForm(w, r) {
 			return
 		}
-		// An invalid list is an empty one.
-		list, _ := url.ParseQuery(r.PostForm.Get("list"))
-		s := &submission{Request: r, selected: readSelection(list)}
+		s := &submission{Request: r, selected: parseSelection(r.PostForm.Get("list"))}
 		invalid := s.readTarget()
-		err := p.allow(r)
+		err := p.allow(w, r)
 		if err == nil {
 			err = invalid
 		}
@@ -67,21 +65,25 @@ func (p *page) readForm(w http.ResponseWriter, r *http.Request) bool {
 		return false
 	}
 	r.Body = http.MaxBytesReader(w, r.Body, maxForm)
-	if err := r.ParseForm(); err != nil {
-		var tooLarge *http.MaxBytesError
-		if errors.As(err, &tooLarge) {
-			p.refuse(w, r, http.StatusRequestEntityTooLarge, "The form is larger than 64 KiB.", "Shorten the text: a title has at most 500 characters.")
-			return false
-		}
+	err := r.ParseForm()
+	switch {
+	case errors.As(err, new(*http.MaxBytesError)):
+		p.refuse(w, r, http.StatusRequestEntityTooLarge, "The form is larger than 64 KiB.", "Shorten the text: a title has at most 500 characters.")
+	case r.Context().Err() != nil:
+		// Every later step would fail with 503, although the client caused it.
+		p.refuse(w, r, http.StatusBadRequest, "The form came so slowly that no time was left for it, so nothing was changed.", "Send it again.")
+	case err != nil:
 		p.refuse(w, r, http.StatusBadRequest, "The form cannot be decoded.", useForms)
-		return false
+	default:
+		return true
 	}
-	return true
+	return false
 }
 
 // allow counts the request, as the API counts its requests.
-func (p *page) allow(r *http.Request) error {
+func (p *page) allow(w http.ResponseWriter, r *http.Request) error {
 	decision := p.Allow(r.Context(), p.ClientIP(r))
+	decision.SetHeaders(w.Header())
 	if decision.Allowed {
 		return nil
 	}

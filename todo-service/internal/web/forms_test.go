@@ -89,6 +89,9 @@ func TestFormsLeadBackToTheSelection(t *testing.T) {
 		"https://evil.example/?q=x": "/",
 		"q=//evil.example":          "/?q=%2F%2Fevil.example",
 		"%zz":                       "/",
+		"done=true&%zz":             "/",
+		"done=maybe":                "/",
+		"sort=priority&after=7":     "/",
 	} {
 		got := newFixture().post("/page/tasks", url.Values{"title": {"A"}, "priority": {"0"}, "list": {list}})
 		if to := wantRedirect(t, got); to != want {
@@ -311,6 +314,18 @@ func TestChangedMeanwhileShowsBothStates(t *testing.T) {
 	}
 }
 
+func TestCountedFormHasTheHeadersOfTheRateLimit(t *testing.T) {
+	t.Parallel()
+	f := newFixture()
+	for _, refusal := range []time.Duration{0, time.Second} {
+		f.refusal = refusal
+		got := f.post("/page/tasks", url.Values{"title": {"A"}, "priority": {"0"}})
+		if got.Header.Get("RateLimit") == "" || got.Header.Get("RateLimit-Policy") == "" {
+			t.Errorf("%d has no headers of the rate limit", got.Status)
+		}
+	}
+}
+
 func TestChangeThatIsMadeAlreadyIsNoConflict(t *testing.T) {
 	t.Parallel()
 	f := newFixture()
@@ -382,6 +397,7 @@ func TestInvalidFieldsOfAFormAreAnswered(t *testing.T) {
 	}{
 		{"/page/tasks", url.Values{"title": {"A"}}, "Priority must be a whole number."},
 		{"/page/tasks", url.Values{"title": {"A"}, "priority": {"101"}}, "Priority must be from 0 to 100."},
+		{"/page/tasks", url.Values{"title": {"A"}, "priority": {"1"}, "key": {"ü"}}, "Idempotency-Key must be 1 to 255 visible ASCII characters"},
 		{"/page/tasks/x/complete", nil, "Id must be a whole number from 1 to 9223372036854775807."},
 		{"/page/tasks/0/delete", nil, "Id must be a whole number"},
 		{"/page/tasks/x", url.Values{"title": {"A"}, "priority": {"1"}}, "Id must be a whole number"},

@@ -1,6 +1,7 @@
 package web_test
 
 import (
+	"log/slog"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -8,7 +9,11 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
+	"go.opentelemetry.io/otel/trace/noop"
+
+	"example.com/todo/platform/httpserver"
 )
 
 func TestEveryDocumentHasTheSecurityHeaders(t *testing.T) {
@@ -66,6 +71,23 @@ func TestDocumentIsCompressedUnlessItRepeatsASearch(t *testing.T) {
 	}
 	if search := f.request(http.MethodGet, "/?q=go", "Accept-Encoding", "gzip"); search.Header.Get("Content-Encoding") != "" {
 		t.Error("a search is compressed")
+	}
+}
+
+// The middleware adds Origin where pages of other origins may use the API.
+func TestResponsesVaryByOriginToo(t *testing.T) {
+	t.Parallel()
+	f := newFixture()
+	target := assetsOf(t, f) + "/main.js"
+	cfg := httpserver.Defaults(":0")
+	cfg.CORSOrigins = []string{"https://other.example"}
+	f.Handler = httpserver.Instrument(f.Handler, cfg, httpserver.Telemetry{
+		Log: slog.New(slog.DiscardHandler), Registry: prometheus.NewRegistry(), Tracer: noop.NewTracerProvider(),
+	})
+	for _, target := range []string{"/", target} {
+		if got := strings.Join(f.request(http.MethodGet, target).Header.Values("Vary"), ", "); got != "Origin, Accept-Encoding" {
+			t.Errorf("%s: Vary is %q", target, got)
+		}
 	}
 }
 

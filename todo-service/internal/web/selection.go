@@ -28,6 +28,16 @@ func readSelection(values url.Values) selection {
 	return selection{Done: values.Get("done"), Text: values.Get("q"), Sort: values.Get("sort"), After: values.Get("after"), Shown: values.Get("task")}
 }
 
+// parseSelection parses what String returns. It returns the whole list for another text.
+func parseSelection(text string) selection {
+	values, err := url.ParseQuery(text)
+	s := readSelection(values)
+	if _, invalid := s.query(); err != nil || invalid != nil {
+		return selection{}
+	}
+	return s
+}
+
 // query returns the selection as the application knows it. The error is apperr.Invalid.
 func (s selection) query() (task.Query, error) {
 	q := task.Query{Contains: s.Text}

@@ -15,6 +15,8 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/sync/semaphore"
+
 	"example.com/todo/platform/config"
 	"example.com/todo/platform/httpserver"
 	"example.com/todo/todo-service/internal/ratelimit"
@@ -34,7 +36,13 @@ func (c Config) Validate() error {
 	if strings.Contains(c.StatsURL, "?") {
 		return config.Invalid("stats_url", "must not have a query: the page adds its own")
 	}
-	return config.CheckURL("stats_url", c.StatsURL, "http", "https")
+	if err := config.CheckURL("stats_url", c.StatsURL, "http", "https"); err != nil {
+		return err
+	}
+	if strings.Contains(c.StatsURL, "[") {
+		return config.Invalid("stats_url", "must have a name or an IPv4 address: a Content-Security-Policy cannot name an IPv6 address")
+	}
+	return nil
 }
 
 // Dependencies are the parts of the service that the page uses.
@@ -59,6 +67,7 @@ type page struct {
 	assets    *assetSet
 	templates *template.Template
 	guard     *http.CrossOriginProtection
+	preparing *semaphore.Weighted // a slot for each document that is loaded and rendered
 }
 
 // New returns the handler of the paths for which Serves returns true. The rate limit counts
@@ -71,10 +80,13 @@ func New(cfg Config, deps Dependencies) http.Handler {
 		assets:       loadAssets(),
 		templates:    parseTemplates(),
 		guard:        http.NewCrossOriginProtection(),
+		preparing:    semaphore.NewWeighted(maxPreparing),
 	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", p.showTasks)
 	mux.HandleFunc("GET /assets/{hash}/{name}", p.assets.serve)
+	// Where a browser looks for an icon that no document names, as for /openapi.yaml.
+	mux.Handle("GET /favicon.ico", http.RedirectHandler(p.assets.root+"/icon.svg", http.StatusFound))
 	mux.HandleFunc("POST /page/tasks", p.handleForm(p.addTask))
 	mux.HandleFunc("POST /page/tasks/{id}", p.handleForm(p.editTask))
 	mux.HandleFunc("POST /page/tasks/{id}/complete", p.handleForm(p.completeTask))
@@ -87,7 +99,7 @@ func New(cfg Config, deps Dependencies) http.Handler {
 // Serves reports whether the page answers requests for path. A path that is not in clean
 // form belongs to the API, which answers it 404.
 func Serves(requested string) bool {
-	return requested == "/" ||
+	return requested == "/" || requested == "/favicon.ico" ||
 		(strings.HasPrefix(requested, "/assets/") || strings.HasPrefix(requested, "/page/")) && requested == path.Clean(requested)
 }
 

@@ -57,7 +57,7 @@ func serveGzipped(contentType, name string) http.Handler {
 		header := w.Header()
 		setHeaders(header, contentType)
 		header.Set("Cache-Control", "max-age=3600")
-		header.Set("Vary", "Accept-Encoding")
+		header.Add("Vary", "Accept-Encoding")
 		var body io.Reader = file
 		if contentcoding.AcceptsGzip(r.Header) {
 			header.Set("Content-Encoding", "gzip")
