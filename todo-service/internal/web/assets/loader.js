@@ -6,10 +6,10 @@ import { nextPage, repeat, request } from './api.js';
 
 export class Loader {
   #parts;
+  #observer;
   /** The view that is selected; the model has it once it is read. */
   #view;
   #abort = null;
-  #observer;
   #next = '';
   #pages = 1;
   #reading = null;
@@ -28,13 +28,6 @@ export class Loader {
     this.#observer = new IntersectionObserver((entries) => {
       if (entries.at(-1).isIntersecting) this.#readNext();
     }, { rootMargin: '2000px' });
-    this.#observeEnd();
-  }
-
-  /** Reports soon whether the end is near, even if it was near before. */
-  #observeEnd() {
-    this.#observer.disconnect();
-    this.#observer.observe(this.#parts.end);
   }
 
   /** Reads all pages again that are shown. */
@@ -86,7 +79,7 @@ export class Loader {
       status.notice('list', '');
       this.#setBusy(false);
       loaded(again);
-      this.#observeEnd();
+      this.#watchEnd();
     } catch (error) {
       if (error.name === 'AbortError') return; // another view was selected
       this.#setBusy(false);
@@ -107,12 +100,18 @@ export class Loader {
       tasks.append(body, this.#next !== '');
       status.notice('list', '');
       loaded(true);
-      this.#observeEnd();
+      this.#watchEnd();
     } catch (error) {
       if (error.name !== 'AbortError') this.#showFailure(error, () => this.#readNext());
     } finally {
       this.#reading = null;
     }
+  }
+
+  /** Reads the next page when the end of the list is near: now, if the reader is there already. */
+  #watchEnd() {
+    this.#observer.disconnect();
+    if (this.#next) this.#observer.observe(this.#parts.end);
   }
 
   #get(address, signal) {
