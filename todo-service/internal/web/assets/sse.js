@@ -7,8 +7,10 @@ export class EventParser {
   #afterCR = false;
   #type = '';
   #data = [];
+  /** The id of the event whose lines are arriving. */
+  #id = null;
 
-  /** The last id, also of an event without data; null before the first. */
+  /** The id of the last complete event, also of one without data; null before the first. */
   lastID = null;
   /** The reconnection time that the server asks for, in ms; null if it did not. */
   retry = null;
@@ -29,6 +31,7 @@ export class EventParser {
         this.#readField(line);
         continue;
       }
+      this.lastID = this.#id; // not before: an event that is cut off must come again
       if (this.#data.length > 0) {
         events.push({ id: this.lastID, type: this.#type || 'message', data: this.#data.join('\n') });
       }
@@ -47,7 +50,7 @@ export class EventParser {
     switch (name) {
       case 'data': this.#data.push(value); break;
       case 'event': this.#type = value; break;
-      case 'id': if (!value.includes('\0')) this.lastID = value; break;
+      case 'id': if (!value.includes('\0')) this.#id = value; break;
       case 'retry': if (/^\d+$/.test(value)) this.retry = Number(value); break;
     }
   }
