@@ -13,7 +13,7 @@ export class Loader {
   #next = '';
   #pages = 1;
   #reading = null;
-  /** Whether the list of the present view was read once by this script. */
+  /** Whether the model was read by this script, and no reload is due. */
   #current = false;
 
   /**
@@ -32,6 +32,7 @@ export class Loader {
 
   /** Reads all pages again that are shown. */
   async reload() {
+    this.#current = false; // until then the model answers for no other view
     await this.#read(this.#view, this.#view === this.#parts.tasks.view ? this.#pages : 1);
   }
 
