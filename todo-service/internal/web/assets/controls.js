@@ -29,9 +29,9 @@ export class Controls {
       const link = event.target.closest('a');
       if (!link || event.button !== 0 || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;
       event.preventDefault();
-      this.#select({ ...this.#view, done: DONE[link.dataset.state] }, true);
+      this.#select({ ...this.#view, text: this.#typedText, done: DONE[link.dataset.state] }, true);
     });
-    sort.addEventListener('change', () => this.#select({ ...this.#view, sort: sort.value }, true));
+    sort.addEventListener('change', () => this.#select({ ...this.#view, text: this.#typedText, sort: sort.value }, true));
     sort.form.addEventListener('submit', (event) => event.preventDefault());
     this.#search.addEventListener('input', () => {
       clearTimeout(this.#timer);
@@ -69,8 +69,12 @@ export class Controls {
 
   #searchNow() {
     clearTimeout(this.#timer);
-    const text = Array.from(this.#search.value).slice(0, 200).join('').trim();
-    if (text !== this.#view.text) this.#select({ ...this.#view, text }, false);
+    this.#select({ ...this.#view, text: this.#typedText }, false);
+  }
+
+  /** The text of the search, also one that was typed a moment ago and is not sent yet. */
+  get #typedText() {
+    return Array.from(this.#search.value).slice(0, 200).join('').trim();
   }
 
   /** @param {boolean} entry whether Back leads to the view before */
