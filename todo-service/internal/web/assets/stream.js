@@ -17,6 +17,9 @@ const SILENCE = 15_000;
 /** The longest pause between two attempts, in ms, unless the server asks for a longer one. */
 const LONGEST_PAUSE = 5000;
 
+/** A stream that lasts this long, in ms, ends a series of failures; one that ends at once is one of them. */
+const STABLE = 2000;
+
 export class EventStream {
   #path;
   #handlers;
@@ -59,6 +62,7 @@ export class EventStream {
     clearTimeout(this.#timer);
     this.#abort?.abort();
     this.#abort = null;
+    this.#noteLoss();
     this.#setState('reconnecting', 0, 0);
   }
 
@@ -110,7 +114,6 @@ export class EventStream {
   }
 
   #becomeLive() {
-    this.#failures = 0;
     const reset = this.#lost;
     this.#lost = false;
     this.#setState('live', 200, 0);
@@ -118,12 +121,14 @@ export class EventStream {
   }
 
   #scheduleConnect(status, wait) {
-    if (status === 410 || status === 400) { // the position is gone, or is no position of this server
+    if (this.state.name === 'live' && Date.now() - this.state.since > STABLE) this.#failures = 0;
+    // The position is gone, or is no position of this server.
+    if (this.#lastID !== null && (status === 410 || status === 400)) {
       this.#lastID = null;
       this.#lost = true;
       wait = 0;
-    } else if (this.#lastID === null && this.state.name === 'live') {
-      this.#lost = true; // the stream ended before it had an id to resume from
+    } else {
+      this.#noteLoss();
     }
     // The first attempt after a break comes soon. A server that refuses is given more time.
     const pause = wait ?? (this.#failures === 0 ? Math.random() * 500 : pauseBefore(this.#failures - 1, LONGEST_PAUSE));
@@ -131,6 +136,11 @@ export class EventStream {
     this.#failures++;
     this.#setState('reconnecting', status, until);
     this.#timer = setTimeout(() => this.#connect(), until - Date.now());
+  }
+
+  /** Notes a stream that ends before it had an id to resume from. */
+  #noteLoss() {
+    if (this.#lastID === null && this.state.name === 'live') this.#lost = true;
   }
 
   #setState(name, status, until) {
