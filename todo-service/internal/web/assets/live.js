@@ -58,7 +58,9 @@ class WorkerConnection {
   #url;
   #handlers;
   #port = null;
+  /** The time of the last message, or of the attempt to connect, in ms. */
   #heard = 0;
+  #answered = false;
   /** Whether events may have been missed; true until the stream is live once more. */
   #missed = false;
 
@@ -67,7 +69,7 @@ class WorkerConnection {
     this.#handlers = handlers;
     this.#open();
     addEventListener('pagehide', () => this.#post('bye'));
-    addEventListener('pageshow', (shown) => { if (shown.persisted) this.#reopen(); });
+    addEventListener('pageshow', (shown) => { if (shown.persisted && this.#port) this.#reopen(); });
     document.addEventListener('visibilitychange', () => { if (!document.hidden) this.#check(); });
     setInterval(() => this.#check(), 10_000);
   }
@@ -81,7 +83,7 @@ class WorkerConnection {
     const port = worker.port;
     worker.addEventListener('error', () => {
       // The script cannot be loaded or run. Without a worker the tab has its own stream.
-      if (this.#heard === 0 && this.#port === port) {
+      if (!this.#answered && this.#port === port) {
         this.#port = null;
         ownStream(this.#handlers);
       }
@@ -89,17 +91,18 @@ class WorkerConnection {
     port.addEventListener('message', (message) => { if (port === this.#port) this.#receive(message.data); });
     port.start();
     this.#port = port;
+    this.#heard = Date.now();
     this.#post('hello');
   }
 
   #reopen() {
     this.#missed = true;
+    this.#port.close();
     this.#open();
-    this.#heard = Date.now();
   }
 
   #check() {
-    if (this.#port && this.#heard > 0 && Date.now() - this.#heard > MAX_SILENCE) this.#reopen();
+    if (this.#port && Date.now() - this.#heard > MAX_SILENCE) this.#reopen();
   }
 
   #post(type) {
@@ -108,6 +111,7 @@ class WorkerConnection {
 
   #receive(message) {
     this.#heard = Date.now();
+    this.#answered = true;
     switch (message.type) {
       case 'ping': this.#post('alive'); break;
       case 'dropped': this.#reopen(); break;
@@ -128,7 +132,7 @@ function trustedURL(url) {
   if (typeof trustedTypes === 'undefined') return url;
   const policy = trustedTypes.createPolicy('todo', {
     createScriptURL: (text) => {
-      if (new URL(text).origin !== location.origin) throw new TypeError('a script of another origin');
+      if (text !== url.href) throw new TypeError('another script than the worker');
       return text;
     },
   });
