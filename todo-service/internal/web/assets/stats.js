@@ -5,7 +5,7 @@ import { readRetryAfter } from './api.js';
 import { count } from './text.js';
 
 const DAYS = 30;
-/** The statistics follow a completion after the event has passed the broker, in ms. */
+/** The statistics follow a completion after the event has passed the broker: once to twice this time, in ms. */
 const LAG = 1500;
 /** They are read at most once in this time, in ms. */
 const PAUSE = 10_000;
@@ -30,6 +30,8 @@ export class Statistics {
   #timer = 0;
   #due = Infinity;
   #last = -Infinity;
+  /** The time before which the service wants no request, in ms. */
+  #refusedUntil = 0;
 
   /**
    * @param {HTMLElement} panel with a heading
@@ -77,11 +79,15 @@ export class Statistics {
 
   /** Reads the statistics soon: a task was completed. */
   refresh() {
-    if (this.#address) this.#schedule(Math.max(LAG, this.#last + PAUSE - performance.now()));
+    if (!this.#address) return;
+    // The pages of all readers get the event at the same moment.
+    const lag = LAG * (1 + Math.random());
+    this.#schedule(Math.max(lag, this.#last + PAUSE - performance.now()));
   }
 
   #schedule(wait) {
-    const due = performance.now() + wait;
+    const now = performance.now();
+    const due = Math.max(now + wait, this.#refusedUntil);
     if (due >= this.#due) return;
     this.#due = due;
     clearTimeout(this.#timer);
@@ -89,7 +95,7 @@ export class Statistics {
       this.#due = Infinity;
       this.#last = performance.now();
       this.#read();
-    }, wait);
+    }, due - now);
   }
 
   async #read() {
@@ -98,7 +104,9 @@ export class Statistics {
       const response = await fetch(this.#address, {
         cache: 'no-store', credentials: 'omit', referrerPolicy: 'no-referrer', signal: AbortSignal.timeout(TIMEOUT),
       });
-      wait = Math.max(readRetryAfter(response.headers) ?? 0, RETRY);
+      const asked = readRetryAfter(response.headers) ?? 0;
+      this.#refusedUntil = performance.now() + asked;
+      wait = Math.max(asked, RETRY);
       if (!response.ok) throw new Error(`status ${response.status}`);
       const report = checkReport(await response.json());
       if (report) this.#show(report);
@@ -119,7 +127,7 @@ export class Statistics {
     const heading = this.#panel.querySelector('h2');
     this.#message = make('p', 'panel-message');
     this.#message.textContent = 'Loading the statistics.';
-    this.#body = make('div', 'statistics-body');
+    this.#body = make('div');
     this.#body.hidden = true;
     const numbers = make('dl', 'numbers');
     this.#today = addNumber(numbers, 'Completed today');
@@ -157,7 +165,7 @@ export class Statistics {
     this.#chart.replaceChildren(...report.days.map((day, index) => {
       const height = Math.max(2, CHART.height * day.completed / highest);
       const bar = makeSVG('rect', {
-        class: day.completed === 0 ? 'bar none' : 'bar', x: index * step, y: CHART.height - height, width: step - 2, height, rx: 1,
+        ...(day.completed === 0 && { class: 'none' }), x: index * step, y: CHART.height - height, width: step - 2, height, rx: 1,
       });
       const title = makeSVG('title', {});
       title.textContent = `${day.day}: ${count(day.completed, 'task')}`;
@@ -176,7 +184,7 @@ export class Statistics {
  * Returns what the page shows of a response, or null if it is not of the expected form.
  * @param {any} body
  */
-export function checkReport(body) {
+function checkReport(body) {
   const isCount = (value) => Number.isSafeInteger(value) && value >= 0;
   if (!isCount(body?.completed_total) || !isCount(body.completed_today) || !Array.isArray(body.by_day)) return null;
   if (body.by_day.length === 0 || body.by_day.length > 366) return null;
