@@ -96,7 +96,12 @@ const actions = {
   },
 };
 const menu = new Menu(actions);
-new Gestures({ list, rows, view, actions, openMenu: (id, button) => menu.open(id, tasks.get(id).priority, button) });
+new Gestures({ list, rows, view, actions, openMenu });
+
+/** Opens the menu of a row, with the priority that the row shows. */
+function openMenu(id, button) {
+  menu.open(id, Number(button.closest('li').dataset.priority), button);
+}
 
 function unsavedOf(id) {
   return changes.get(id) ?? deletions.get(id) ?? adding.get(id);
@@ -212,7 +217,7 @@ keepTimesFresh(list);
 // is live, so that no change falls between the two; and before that, if this takes long.
 const adopted = rows.adopt();
 tasks.replace(controls.view, adopted, find('next') !== null);
-rows.select(adopted[0]?.id ?? null);
+rows.select(rows.current ?? adopted[0]?.id ?? null);
 const detailed = Number(new URLSearchParams(location.search).get('task'));
 if (tasks.get(detailed)) actions.showHistory(detailed);
 let synchronized = false;

@@ -35,6 +35,7 @@ export class Rows {
 
   /** Takes over the rows that the server rendered, and returns their tasks in order. */
   adopt() {
+    const focused = document.activeElement;
     const rows = this.#groups.adopt();
     const tasks = rows.map((row) => {
       const task = readTask(row);
@@ -43,6 +44,7 @@ export class Rows {
       return task;
     });
     this.#completeRows(rows, 0);
+    this.#restoreFocus(this.#list.contains(focused) ? focused : null);
     return tasks;
   }
 
@@ -51,11 +53,6 @@ export class Rows {
     const end = performance.now() + BUDGET;
     while (index < rows.length && performance.now() < end) this.#factory.complete(rows[index++]);
     if (index < rows.length) nextFrame(() => this.#completeRows(rows, index));
-  }
-
-  /** The ids of the list in order. */
-  get order() {
-    return this.#order;
   }
 
   /** The id of the current row, or null. */
@@ -119,6 +116,7 @@ export class Rows {
         row = this.#factory.create();
         this.#elements.set(id, row);
         showTask(row, task, unsaved);
+        if (id === this.#current) this.#check(id).setAttribute('tabindex', '0');
       }
       this.#groups.insert(row, next);
       if (performance.now() > end) {
