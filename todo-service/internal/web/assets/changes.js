@@ -69,6 +69,7 @@ export class Changes {
     }
     entry.patch = { ...entry.patch, ...patch };
     this.#draw(id);
+    if (entry.state === 'conflict') this.settle(id); // the question names what is meant now
     if (entry.state === 'failed') this.#enter(id, entry, 'saving', '', []);
     if (entry.state === 'saving') this.#send(id, entry);
   }
@@ -109,8 +110,9 @@ export class Changes {
    * the task changed meanwhile.
    */
   ask(id, patch, base) {
+    const before = this.#entries.get(id)?.patch;
     this.discard(id);
-    const entry = { task: this.#tasks.get(id), patch, base, state: 'conflict', sentence: '', actions: [], sending: false, abort: null };
+    const entry = { task: this.#tasks.get(id), patch: { ...before, ...patch }, base, state: 'conflict', sentence: '', actions: [], sending: false, abort: null };
     this.#entries.set(id, entry);
     this.#askAgain(id, entry, this.#tasks.get(id));
   }

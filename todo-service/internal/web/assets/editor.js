@@ -30,6 +30,10 @@ export class Editor {
    */
   start(id) {
     if (this.#edit) this.#save();
+    if (this.#edit) { // its title cannot be saved
+      this.#edit.field.focus();
+      return;
+    }
     const { tasks, rows, changes, view } = this.#parts;
     const task = tasks.get(id);
     const row = rows.element(id);
@@ -147,6 +151,7 @@ export class Editor {
     const text = document.createElement('span');
     text.dir = 'auto';
     text.textContent = sentence;
+    if (note.contains(document.activeElement)) field.focus(); // a button that goes would end the edit
     note.replaceChildren(text, ...buttons);
     if (!note.isConnected) row.append(note);
     field.setAttribute('aria-invalid', String(buttons.length === 0));
