@@ -141,7 +141,7 @@ export function pauseBefore(repetition, longest = MAX_PAUSE) {
  */
 export async function repeat(attempt, { signal, waiting }) {
   for (let repetition = 0; ; repetition++) {
-    if (Date.now() < limitedUntil) {
+    while (Date.now() < limitedUntil) {
       waiting(new RequestError(429, sentenceOf(429, {})), limitedUntil);
       await pause(limitedUntil - Date.now(), signal, false);
     }
