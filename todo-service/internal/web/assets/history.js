@@ -139,7 +139,7 @@ export class HistoryPanel {
  * @param {object} event
  * @param {object|null} before the event before it, if it is known
  */
-export function describeEvent(event, before) {
+function describeEvent(event, before) {
   const { task } = event;
   const details = [];
   if (before && before.task.title !== task.title) details.push(`renamed from ${quote(before.task.title)} to ${quote(task.title)}`);

@@ -46,7 +46,6 @@ export class Loader {
     this.#abort?.abort();
     if (this.#current && tasks.whole && view.text === '') {
       this.#setBusy(false);
-      this.#parts.status.notice('list', '');
       tasks.show(view);
       loaded(false);
       return;
@@ -77,7 +76,6 @@ export class Loader {
       this.#current = true;
       const again = view === tasks.view;
       tasks.replace(view, all, next !== '');
-      status.notice('list', '');
       this.#setBusy(false);
       loaded(again);
       this.#watchEnd();

@@ -5,6 +5,7 @@
 const COLLECT = 400;
 
 export class Status {
+  #region;
   #announcement;
   #notices;
   #waiting = [];
@@ -16,7 +17,7 @@ export class Status {
    * @param {Element} notices holder of the lines
    */
   constructor(region, notices) {
-    this.region = region;
+    this.#region = region;
     this.#notices = notices;
     this.#announcement = document.createElement('p');
     this.#announcement.className = 'visually-hidden';
@@ -41,8 +42,8 @@ export class Status {
   }
 
   /**
-   * Shows a notice, in the place of the one with the same key. It is
-   * announced when it appears, not when it changes.
+   * Shows a notice, in the place of the one with the same key. It is announced when it
+   * appears, not when it changes.
    * @param {string} key
    * @param {string} sentence "" removes the line
    * @param {{label: string, run: () => void}} [action] a button in the line
@@ -93,7 +94,7 @@ export class Status {
       button.append(counter);
       toast.append(button);
     }
-    this.region.append(toast);
+    this.#region.append(toast);
     return {
       remove: () => toast.remove(),
       countdown: (seconds) => { if (counter) counter.textContent = ` (${seconds})`; },

@@ -15,7 +15,7 @@ const yearFormat = new Intl.DateTimeFormat('en-GB', { day: 'numeric', month: 'sh
  * @param {Date} time
  * @param {number} [now] in ms
  */
-export function formatAge(time, now = Date.now()) {
+function formatAge(time, now = Date.now()) {
   const age = now - time.getTime();
   if (age < MINUTE) return 'now'; // also a clock that is behind the server's
   if (age < HOUR) return `${Math.floor(age / MINUTE)} min`;
