@@ -1,13 +1,13 @@
 // Renaming in place. Enter and leaving the field save, Escape restores. A change of the
 // title elsewhere never touches the field; a line says so, and asks.
 
-import { priorityOf, quote, titleProblem } from './text.js';
+import { quote, titleProblem } from './text.js';
 import { makeButton } from './status.js';
 
 export class Editor {
   #parts;
   /** The edit that is going on. @type {{id: number, row: HTMLElement, field: HTMLTextAreaElement, note: HTMLElement,
-   *   version: number, title: string, asked: boolean}|null} */
+   *   task: import('./tasks.js').Task, version: number, title: string, asked: boolean}|null} */
   #edit = null;
 
   /**
@@ -52,7 +52,7 @@ export class Editor {
     note.addEventListener('focusout', (event) => {
       if (!(event.relatedTarget instanceof Node && row.contains(event.relatedTarget))) this.#leave();
     });
-    this.#edit = { id, row, field, note, version: task.version, title, asked: false };
+    this.#edit = { id, row, field, note, task, version: task.version, title, asked: false };
     view.hold('editing');
     rows.select(id);
     row.classList.add('editing');
@@ -79,6 +79,7 @@ export class Editor {
       this.#ask('Deleted elsewhere meanwhile. Press Enter to keep the title and add it again.', []);
     } else if (task.title === edit.title || task.title === edit.field.value.trim()) {
       edit.version = task.version; // another field changed; nothing is in the way
+      if (edit.asked) this.#withdrawQuestion();
     } else {
       this.#ask(`Changed meanwhile to ${quote(task.title)}.`, [
         makeButton('Keep mine', () => this.#save({ refocus: true, mine: true })),
@@ -113,7 +114,7 @@ export class Editor {
       this.#save();
       return;
     }
-    const title = edit.field.value.trim();
+    const title = edit.field.value.trim().normalize('NFC');
     this.#close();
     if (title !== edit.title) this.#parts.changes.ask(edit.id, { title }, edit.version);
   }
@@ -124,7 +125,7 @@ export class Editor {
    *   mine says that the typed title shall be, whatever the present one is
    */
   #save({ refocus = false, mine = false } = {}) {
-    const { id, field, asked, title: before } = this.#edit;
+    const { id, field, asked, task: known, title: before } = this.#edit;
     const title = field.value.trim().normalize('NFC'); // as the server keeps it
     const task = this.#parts.tasks.get(id);
     if (task && title !== before && titleProblem(title)) {
@@ -137,7 +138,7 @@ export class Editor {
     this.#close(refocus);
     if (title === before && !mine) return;
     if (!task) {
-      this.#parts.gone(id, { title: before, priority: priorityOf('normal') }, { title });
+      this.#parts.gone(id, known, { title });
       return;
     }
     this.#parts.changes.make(id, { title }, base);
@@ -156,6 +157,15 @@ export class Editor {
     if (!note.isConnected) row.append(note);
     field.setAttribute('aria-invalid', String(buttons.length === 0));
     if (known !== sentence) this.#parts.status.announce(sentence);
+  }
+
+  /** Takes the question back: the present title is no longer in the way. */
+  #withdrawQuestion() {
+    const { note, field } = this.#edit;
+    this.#edit.asked = false;
+    if (note.contains(document.activeElement)) field.focus();
+    note.replaceChildren();
+    note.remove();
   }
 
   #close(refocus = false) {

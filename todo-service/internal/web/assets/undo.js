@@ -32,8 +32,12 @@ export class UndoStack {
   undo() {
     const { tasks, changes, deletions, status } = this.#parts;
     if (deletions.undo()) return;
-    const last = this.#stack.pop();
-    const task = last && tasks.get(last.id);
+    let last;
+    let task;
+    do {
+      last = this.#stack.pop();
+      task = last && tasks.get(last.id);
+    } while (last && !task); // a task that was deleted since
     if (!task) {
       status.announce('Nothing to undo.');
       return;
