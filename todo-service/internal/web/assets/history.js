@@ -16,6 +16,8 @@ export class HistoryPanel {
   #abort = null;
   /** The last event that is shown; the next one is told against it. */
   #last = null;
+  /** The live events that came while the history is read; null at other times. */
+  #early = null;
 
   /**
    * @param {HTMLElement} panel with a heading; what the server rendered into it is replaced
@@ -83,7 +85,9 @@ export class HistoryPanel {
 
   /** Adds a live event of the shown task. */
   apply(event) {
-    if (event.task_id !== this.#id || !this.#last || event.task.version <= this.#last.task.version || !this.#more.hidden) return;
+    if (event.task_id !== this.#id) return;
+    this.#early?.push(event);
+    if (!this.#last || event.task.version <= this.#last.task.version || !this.#more.hidden) return;
     this.#add(event);
     this.#title.textContent = event.task.title;
   }
@@ -92,6 +96,7 @@ export class HistoryPanel {
     this.#abort?.abort();
     const abort = new AbortController();
     this.#abort = abort;
+    this.#early = [];
     const { countdown } = this.#parts;
     try {
       const { body, headers } = await repeat(() => request('GET', address, { signal: abort.signal }), {
@@ -106,6 +111,9 @@ export class HistoryPanel {
       const next = nextPage(headers);
       this.#more.hidden = next === '';
       this.#more.onclick = () => this.#read(next);
+      const early = this.#early;
+      this.#early = null;
+      for (const event of early) this.apply(event); // the response may be older than they are
     } catch (error) {
       if (error.name === 'AbortError') return;
       countdown.stop(this);
