@@ -25,6 +25,7 @@ export class Changes {
   #draw;
   #status;
   #countdown;
+  #saved;
   #gone;
   /** @type {Map<number, Entry>} */
   #entries = new Map();
@@ -32,14 +33,16 @@ export class Changes {
   /**
    * @param {{tasks: import('./tasks.js').TaskList, draw: (id: number, how?: object) => void,
    *   status: import('./status.js').Status, countdown: import('./countdown.js').Countdown,
-   *   gone: (id: number, task: object, patch: object) => void}} parts
-   *   gone is called with what was meant for a task that no longer exists
+   *   saved: (id: number, version: number) => void, gone: (id: number, task: object, patch: object) => void}} parts
+   *   saved is called with the version that a change of this tab made; gone is called with
+   *   what was meant for a task that no longer exists
    */
-  constructor({ tasks, draw, status, countdown, gone }) {
+  constructor({ tasks, draw, status, countdown, saved, gone }) {
     this.#tasks = tasks;
     this.#draw = draw;
     this.#status = status;
     this.#countdown = countdown;
+    this.#saved = saved;
     this.#gone = gone;
   }
 
@@ -135,7 +138,7 @@ export class Changes {
         return request('PATCH', `/tasks/${id}`, { body: sent, version: entry.base, keepalive: true, signal });
       }, { signal, waiting: (failure, until) => this.#wait(id, entry, failure, until) });
       entry.sending = false;
-      this.#saved(id, entry, sent, body);
+      this.#takeAnswer(id, entry, sent, body);
     } catch (error) {
       entry.sending = false;
       if (error.name === 'AbortError') return;
@@ -143,9 +146,10 @@ export class Changes {
     }
   }
 
-  #saved(id, entry, sent, task) {
+  #takeAnswer(id, entry, sent, task) {
     if (this.#tasks.put(task)) this.#draw(id, { moved: true });
     entry.base = task.version;
+    this.#saved(id, task.version);
     for (const [field, value] of Object.entries(sent)) {
       if (entry.patch[field] === value) delete entry.patch[field];
     }

@@ -29,8 +29,9 @@ export class Deletions {
 
   /**
    * @param {{tasks: import('./tasks.js').TaskList, draw: (id: number, how?: object) => void,
-   *   status: import('./status.js').Status, countdown: import('./countdown.js').Countdown, restored: (id: number) => void}} parts
-   *   restored is called when a deletion was undone
+   *   status: import('./status.js').Status, countdown: import('./countdown.js').Countdown, sending: (id: number) => void,
+   *   restored: (id: number) => void}} parts
+   *   sending is called when a deletion can no longer be undone; restored, when it was undone
    */
   constructor(parts) {
     this.#parts = parts;
@@ -93,6 +94,16 @@ export class Deletions {
     return true;
   }
 
+  /**
+   * Takes note of a version that a change of this tab made: the reader saw it before deleting.
+   * @param {number} id
+   * @param {number} version
+   */
+  follow(id, version) {
+    const deletion = this.#deletions.get(id);
+    if (deletion && !deletion.sent) deletion.version = version;
+  }
+
   /** Takes note that a task was deleted, here or elsewhere. */
   settle(id) {
     const deletion = this.#deletions.get(id);
@@ -106,8 +117,9 @@ export class Deletions {
   }
 
   async #send(id, deletion) {
-    const { tasks, draw } = this.#parts;
+    const { tasks, draw, sending } = this.#parts;
     deletion.sent = true;
+    sending(id);
     clearInterval(deletion.timer);
     deletion.toast.remove();
     try {

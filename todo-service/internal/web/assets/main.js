@@ -51,8 +51,12 @@ const view = new ListView({
   failed: () => failure?.isConnected ?? false, drawn: () => unsavedNotice.show(),
 });
 const draw = (id, how) => view.draw(id, how);
-const changes = new Changes({ tasks, draw, status, countdown, gone: offerToAddAgain });
-const deletions = new Deletions({ tasks, draw, status, countdown, restored: focusRestored });
+const changes = new Changes({
+  tasks, draw, status, countdown, saved: (id, version) => deletions.follow(id, version), gone: offerToAddAgain,
+});
+const deletions = new Deletions({
+  tasks, draw, status, countdown, sending: (id) => changes.discard(id), restored: focusRestored,
+});
 const adding = new Adding(find('add'), {
   tasks, rows, draw, status, countdown, apply: applyEvent, added: (task) => addedToast.show(task),
 });
@@ -86,8 +90,7 @@ const actions = {
   rename: (id) => editor.start(id),
   remove(id) {
     if (!tasks.get(id) || isDraft(tasks.get(id))) return;
-    changes.discard(id);
-    deletions.start(id);
+    deletions.start(id); // an unsaved change goes on: Undo brings the task back with it
     view.drawNow();
   },
   showHistory(id) {
@@ -121,8 +124,9 @@ function applyEvent(event) {
   const before = tasks.get(id);
   const news = event.type === 'task.deleted' ? tasks.remove(id, task.version) : tasks.put(task);
   if (news) draw(id, { moved: hasMoved(before, tasks.get(id)), remote: !mine });
-  if (event.type === 'task.deleted') changes.settleDeleted(id);
-  else changes.settle(id);
+  if (event.type !== 'task.deleted') changes.settle(id);
+  else if (deletions.isHidden(id)) changes.discard(id); // it shall be deleted here, too
+  else changes.settleDeleted(id);
   deletions.settle(id);
   editor.notice(id);
   historyPanel.apply(event);
