@@ -115,7 +115,10 @@ export class Changes {
   ask(id, patch, base) {
     const before = this.#entries.get(id)?.patch;
     this.discard(id);
-    const entry = { task: this.#tasks.get(id), patch: { ...before, ...patch }, base, state: 'conflict', sentence: '', actions: [], sending: false, abort: null };
+    const entry = {
+      task: this.#tasks.get(id), patch: { ...before, ...patch }, base,
+      state: 'conflict', sentence: '', actions: [], sending: false, abort: null,
+    };
     this.#entries.set(id, entry);
     this.#askAgain(id, entry, this.#tasks.get(id));
   }

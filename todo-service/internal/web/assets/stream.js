@@ -123,16 +123,16 @@ export class EventStream {
   #scheduleConnect(status, wait) {
     if (this.state.name === 'live' && Date.now() - this.state.since > STABLE) this.#failures = 0;
     // The position is gone, or is no position of this server.
-    if (this.#lastID !== null && (status === 410 || status === 400)) {
+    const gone = this.#lastID !== null && (status === 410 || status === 400);
+    if (gone) {
       this.#lastID = null;
       this.#lost = true;
-      wait = 0;
     } else {
       this.#noteLoss();
     }
     // The first attempt after a break comes soon. A server that refuses is given more time.
-    const pause = wait ?? (this.#failures === 0 ? Math.random() * 500 : pauseBefore(this.#failures - 1, LONGEST_PAUSE));
-    const until = Date.now() + Math.max(pause, this.#failures > 0 ? 250 : 0);
+    const backoff = this.#failures === 0 ? Math.random() * 500 : pauseBefore(this.#failures - 1, LONGEST_PAUSE);
+    const until = Date.now() + (gone ? 250 : Math.max(wait ?? 0, backoff));
     this.#failures++;
     this.#setState('reconnecting', status, until);
     this.#timer = setTimeout(() => this.#connect(), until - Date.now());
