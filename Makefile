@@ -7,7 +7,7 @@ PROVE    := .dev/bin/prove
 KAFKA    ?= embedded
 
 .DEFAULT_GOAL := help
-.PHONY: help run stop start reset test test-modules build vet lint layers style generate breaking compose-check deploy-check images test-compose bench-cache prove prove-mutants prove-versions prove-watch bench-events bench-edge load fuzz fuzz-api
+.PHONY: help run stop start reset test test-modules build vet lint layers style generate breaking compose-check deploy-check images test-compose bench-cache prove prove-mutants prove-versions prove-watch bench-events bench-edge bench-page load fuzz fuzz-api
 
 help: ## Show this help
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -78,6 +78,9 @@ bench-events: $(DEVSTACK) ## Measure the relay and the consumers against kcat, o
 
 bench-edge: $(DEVSTACK) ## Measure requests against bare net/http, pgbench and Sarama, on the real Kafka (ONLY=hit,create)
 	@$(DEVSTACK) with --postgres --durable --redis --kafka=apache -- $(MAKE) --no-print-directory -C scripts bench-edge ONLY=$(ONLY)
+
+bench-page: $(DEVSTACK) ## Measure the page in a real Chromium: live changes, first paint, clicks, scrolling, size, memory
+	@$(DEVSTACK) with --postgres --redis --kafka -- $(MAKE) --no-print-directory -C scripts bench-page
 
 load: $(DEVSTACK) ## Load tests in full: rolling restarts, 5,000 slow senders, 5,000 watchers, a soak of 50,000 tasks
 	@$(DEVSTACK) with --postgres --redis --kafka=best -- $(MAKE) --no-print-directory -C scripts load

@@ -4,7 +4,11 @@
 //	devstack with --postgres --durable --redis --kafka=apache -- go run ./bench http
 //	devstack with --postgres --redis --kafka=apache -- go run ./bench events
 //
-// The exit code is 1 if a ratio misses its limit.
+// It also measures the page in a Chromium, each figure against its limit:
+//
+//	devstack with --postgres --redis --kafka -- go run ./bench page
+//
+// The exit code is 1 if a ratio or a figure misses its limit.
 package main
 
 import (
@@ -23,16 +27,21 @@ func main() { os.Exit(cli.Run(newCommand())) }
 func newCommand() *cobra.Command {
 	b := &bench{launcher: proc.NewLauncher()}
 	c := &cobra.Command{
-		Use:       "bench http|events",
-		Short:     "Measure requests against bare net/http, pgbench and Sarama, or the relay and the consumers against kcat",
+		Use:       "bench http|events|page",
+		Short:     "Measure requests against bare net/http, pgbench and Sarama, the relay and the consumers against kcat, or the page in a Chromium",
 		Args:      cobra.MatchAll(cobra.ExactArgs(1), cobra.OnlyValidArgs),
-		ValidArgs: []string{"http", "events"},
+		ValidArgs: []string{"http", "events", "page"},
 		RunE: func(c *cobra.Command, args []string) error {
 			ctx := c.Context()
 			defer func() { _ = os.RemoveAll(b.dir) }()
 			defer b.stopServices(ctx)
 			if err := b.open(ctx); err != nil {
 				return err
+			}
+			if args[0] == "page" {
+				fmt.Printf("one Chromium on a window of 1280 x 800; the rate limit and the limits of streams raised\n\n")
+				fmt.Printf("%-64s %9s %9s\n", "", "figure", "limit")
+				return b.measurePage(ctx)
 			}
 			fmt.Printf("medians of %d rounds; all features on, the rate limit raised\n\n", b.rounds)
 			fmt.Printf("%-56s %9s %9s %7s %7s\n", "", "ours", "theirs", "ratio", "limit")

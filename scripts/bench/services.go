@@ -121,15 +121,15 @@ func (b *bench) newTodo(ctx context.Context, name, fill string, n int) (*todoSer
 	return todo, err
 }
 
-// startTodo starts a service with a number of open tasks. It inserts no events: the database looks as if all
-// had been sent.
-func (b *bench) startTodo(ctx context.Context, name string, tasks int) (*todoService, error) {
+// startTodo starts a service with a number of open tasks and further settings. It inserts no events: the database
+// looks as if all had been sent.
+func (b *bench) startTodo(ctx context.Context, name string, tasks int, settings ...string) (*todoService, error) {
 	todo, err := b.newTodo(ctx, name, `INSERT INTO tasks (title, priority, done, created_at, version)
 		SELECT 'Learn Go, lesson ' || i, i % 100, false, now(), 1 FROM generate_series(1, $1) i`, tasks)
 	if err != nil {
 		return nil, err
 	}
-	s, err := b.start("todo-service", todo.environ)
+	s, err := b.start("todo-service", append(todo.environ, settings...))
 	if err != nil {
 		return nil, err
 	}

@@ -15,7 +15,7 @@ var artifactList string
 
 // artifact is a pinned download: its coordinates, size and checksum.
 type artifact struct {
-	Program  string // postgres, redis, kafka
+	Program  string // postgres, redis, kafka, axe
 	Platform string // GOOS/GOARCH, or "any"
 	Package  *purl.PURL
 	Size     int64
@@ -66,8 +66,11 @@ func (p artifact) fileName() string {
 	return p.Package.Name + "-" + p.Package.Version + "." + p.Package.Qualifiers.Map()["type"]
 }
 
-// repositoryPath is where a Maven repository keeps the artifact.
+// repositoryPath is where a repository of the package's type keeps the artifact.
 func (p artifact) repositoryPath() string {
+	if p.Package.Type == "npm" {
+		return path.Join(p.Package.Namespace, p.Package.Name, "-", p.fileName())
+	}
 	group := strings.ReplaceAll(p.Package.Namespace, ".", "/")
 	return path.Join(group, p.Package.Name, p.Package.Version, p.fileName())
 }

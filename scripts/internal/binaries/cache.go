@@ -27,11 +27,14 @@ const (
 	downloadTimeout = 5 * time.Minute
 )
 
+// RepositoryVariables are the environment variables that choose a repository, by package type.
+var RepositoryVariables = map[string]string{"maven": "MAVEN_REPOSITORY_URL", "npm": "NPM_CONFIG_REGISTRY"}
+
 // Cache is a folder with downloaded artifacts and the programs unpacked from them.
 type Cache struct {
-	Dir        string
-	Repository string // address of the Maven repository to fetch from; "" is the default one
-	Console    *console.Console
+	Dir          string
+	Repositories map[string]string // addresses to fetch from, by package type; the registry of a type without one is the default
+	Console      *console.Console
 }
 
 // ensure downloads the missing artifacts and returns the paths of all, in the order of pins.
@@ -60,7 +63,7 @@ func (c Cache) ensure(ctx context.Context, what string, pins []artifact) ([]stri
 		return nil, context.Cause(ctx)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("fetch %s: %w (MAVEN_REPOSITORY_URL chooses another repository)", what, err)
+		return nil, fmt.Errorf("fetch %s: %w (%s chooses another repository)", what, err, RepositoryVariables[missing[0].Package.Type])
 	}
 	return paths, nil
 }
@@ -113,7 +116,8 @@ func (c Cache) fetchOnce(ctx context.Context, pin artifact) error {
 func (c Cache) download(ctx context.Context, pin artifact, into io.Writer) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, downloadTimeout, fmt.Errorf("not complete after %s", downloadTimeout))
 	defer cancel()
-	repository := cmp.Or(c.Repository, purl.DefaultRegistry("maven"))
+	kind := pin.Package.Type
+	repository := cmp.Or(c.Repositories[kind], purl.DefaultRegistry(kind))
 	url := strings.TrimRight(repository, "/") + "/" + pin.repositoryPath()
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {

@@ -34,7 +34,7 @@ func newCache(t *testing.T, handler http.HandlerFunc) Cache {
 	t.Helper()
 	server := httptest.NewServer(handler)
 	t.Cleanup(server.Close)
-	return Cache{Dir: t.TempDir(), Repository: server.URL, Console: console.Plain(io.Discard)}
+	return Cache{Dir: t.TempDir(), Repositories: map[string]string{"maven": server.URL, "npm": server.URL}, Console: console.Plain(io.Discard)}
 }
 
 func TestCacheDownloadsAnArtifactOnceFromItsRepositoryPath(t *testing.T) {
@@ -108,11 +108,12 @@ func TestEveryArtifactIsComplete(t *testing.T) {
 	seen := map[string]int{}
 	for _, p := range pins {
 		seen[p.Program]++
-		if !sum.MatchString(p.SHA256) || p.Size < 1 || p.Package.Type != "maven" || !strings.HasSuffix(p.fileName(), ".jar") {
+		suffix := map[string]string{"maven": ".jar", "npm": ".tgz"}[p.Package.Type]
+		if !sum.MatchString(p.SHA256) || p.Size < 1 || suffix == "" || !strings.HasSuffix(p.fileName(), suffix) {
 			t.Errorf("pin %s: size %d, SHA-256 %q, file %q", p.Package, p.Size, p.SHA256, p.fileName())
 		}
 	}
-	if seen["postgres"] != 4 || seen["redis"] != 1 || seen["kafka"] == 0 || seen["kafka-tools"] == 0 || seen["kafka-zookeeper"] == 0 {
+	if seen["postgres"] != 4 || seen["redis"] != 1 || seen["axe"] != 1 || seen["kafka"] == 0 || seen["kafka-tools"] == 0 || seen["kafka-zookeeper"] == 0 {
 		t.Errorf("pins by program: %v", seen)
 	}
 }

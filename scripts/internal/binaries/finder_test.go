@@ -52,7 +52,7 @@ func TestReadVersionParsesThePrintedVersion(t *testing.T) {
 func TestFinderSkipsAnOldProgram(t *testing.T) {
 	dir := t.TempDir()
 	t.Setenv("PATH", dir+":/usr/bin:/bin")
-	finder := Finder{Cache: Cache{Dir: t.TempDir(), Repository: "http://127.0.0.1:1", Console: console.Plain(io.Discard)}}
+	finder := Finder{Cache: Cache{Dir: t.TempDir(), Repositories: map[string]string{"maven": "http://127.0.0.1:1"}, Console: console.Plain(io.Discard)}}
 	for text, wanted := range map[string]bool{"Redis server v=6.0.16 sha": false, "Redis server v=6.2.0 sha": true, "v=7.0.15": true} {
 		path := printer(t, dir, "redis-server", text)
 		got, err := finder.Redis(t.Context())

@@ -22,7 +22,7 @@ type Tools struct {
 	CI       bool   // a missing program is an error, even where another would do
 }
 
-// New reads CI, DEVSTACK_CACHE, DEVSTACK_PROGRAMS and MAVEN_REPOSITORY_URL from the environment.
+// New reads CI, DEVSTACK_CACHE, DEVSTACK_PROGRAMS and binaries.RepositoryVariables from the environment.
 func New(c *console.Console, getenv func(string) string) (Tools, error) {
 	self, err := os.Executable()
 	if err != nil {
@@ -32,7 +32,11 @@ func New(c *console.Console, getenv func(string) string) (Tools, error) {
 	if err != nil {
 		return Tools{}, err
 	}
-	finder := binaries.Finder{Cache: binaries.Cache{Dir: cache, Repository: getenv("MAVEN_REPOSITORY_URL"), Console: c}}
+	repositories := map[string]string{}
+	for kind, variable := range binaries.RepositoryVariables {
+		repositories[kind] = getenv(variable)
+	}
+	finder := binaries.Finder{Cache: binaries.Cache{Dir: cache, Repositories: repositories, Console: c}}
 	switch which := getenv("DEVSTACK_PROGRAMS"); which {
 	case "", "installed":
 	case "fetched":

@@ -1,0 +1,358 @@
+package page
+
+import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"example.com/todo/scripts/internal/browser"
+)
+
+// Changes that are made while the page hears nothing must all be there when it hears again.
+
+func TestNothingIsMissedAcrossARestartOfTheServer(t *testing.T) {
+	var kept, gone task
+	p := arrive(t, func() { kept = create(t, "Learn Go", 5); gone = create(t, "Buy milk", 4) })
+	p.expectFailedRequests()
+	second := p.openTab(t)
+	second.visit("/")
+	second.awaitLive()
+	p.awaitQuiet(`^GET /tasks`)
+	reads := system.todo.count(`^GET /tasks(\?|$)`)
+	system.todo.cut() // so that the page cannot resume before the changes are made
+	p.awaitConnection("reconnecting")
+	change(t, kept.ID, map[string]any{"title": "Learn Go well", "done": true})
+	stopPart(t, "todo-service")
+	startPart(t, "todo-service")
+	create(t, "Learn gRPC", 3)
+	remove(t, gone.ID)
+	p.inspect("reconnecting")
+	system.todo.heal()
+	for _, one := range []*tab{p.tab, second} {
+		one.awaitLive()
+		one.awaitTitles("Learn Go well", "Learn gRPC")
+	}
+	create(t, "Learn Kafka", 2)
+	p.awaitTitles("Learn Go well", "Learn gRPC", "Learn Kafka")
+	if n := system.todo.count(`^GET /tasks(\?|$)`) - reads; n != 0 {
+		t.Errorf("two tabs read the list %d times after the break: they did not resume", n)
+	}
+}
+
+// The page's own connection ends, as it does when a server stops.
+func TestPageReconnectsByItselfWhenTheServerRestarts(t *testing.T) {
+	p := arrive(t, func() { create(t, "Learn Go", 5) })
+	p.expectFailedRequests()
+	stopPart(t, "todo-service")
+	p.awaitConnection("reconnecting")
+	p.awaitText(p.Selector("[data-connection]"), "since")
+	startPart(t, "todo-service")
+	p.awaitLive()
+	create(t, "Learn gRPC", 3)
+	p.awaitTitles("Learn Go", "Learn gRPC")
+}
+
+func TestNothingIsMissedAcrossAFlushOfRedis(t *testing.T) {
+	var made task
+	p := arrive(t, func() { made = create(t, "Learn Go", 5) })
+	for i := range 5 {
+		flushRedis(t)
+		change(t, made.ID, map[string]any{"title": fmt.Sprintf("Learn Go %d", i)})
+		p.awaitTitles(fmt.Sprintf("Learn Go %d", i))
+	}
+	stopPart(t, "redis")
+	change(t, made.ID, map[string]any{"done": true})
+	startPart(t, "redis")
+	p.awaitDone(made.ID, true)
+}
+
+func TestOfflineAndBack(t *testing.T) {
+	var made task
+	p := arrive(t, func() { made = create(t, "Learn Go", 5) })
+	p.expectFailedRequests()
+	system.todo.cut()
+	p.do(p.SetOffline(true))
+	p.awaitConnection("offline")
+	p.act(keyboard, made.ID, "Complete")
+	p.awaitDone(made.ID, true) // what was meant is visible
+	p.await(p.Selector("li[data-state='waiting']"))
+	p.write(keyboard, "Learn gRPC")
+	p.awaitTitles("Learn Go", "Learn gRPC")
+	p.inspect("offline")
+	create(t, "Buy milk", 0) // elsewhere
+	system.todo.heal()
+	p.do(p.SetOffline(false))
+	p.awaitLive()
+	p.awaitTitles("Learn Go", "Learn gRPC", "Buy milk")
+	p.awaitNone(p.Selector("li[data-state]"))
+	awaitTask(t, "Learn Go", func(one task) bool { return one.Done && one.Version == 2 })
+	awaitTask(t, "Learn gRPC", nil)
+	if n := len(list(t)); n != 3 {
+		t.Errorf("there are %d tasks, want 3", n)
+	}
+}
+
+// The response to a creation is lost: its repetition must not make a second task.
+func TestLostResponseToACreationDoesNotMakeASecondTask(t *testing.T) {
+	p := arrive(t)
+	p.expectFailedRequests()
+	lost := make(chan int, 1)
+	system.todo.inject(t, 1, `^POST /tasks$`, func(_ http.ResponseWriter, r *http.Request) {
+		answer := httptest.NewRecorder()
+		system.todo.forward.ServeHTTP(answer, r)
+		lost <- answer.Code
+		panic(http.ErrAbortHandler)
+	})
+	p.write(keyboard, "Learn Go")
+	if status := <-lost; status != http.StatusCreated {
+		t.Fatalf("the response that was lost had the status %d", status)
+	}
+	eventually(t, func() error {
+		if n := system.todo.count(`^POST /tasks$`); n != 2 {
+			return fmt.Errorf("%d requests for one task", n)
+		}
+		return nil
+	})
+	// The draft has become a task: the repetition was answered.
+	p.await(p.Selector("li[data-id]:not([data-id^='draft'])"))
+	p.awaitNone(p.Selector("li[data-state]"))
+	p.awaitTitles("Learn Go")
+	if n := len(list(t)); n != 1 {
+		t.Errorf("there are %d tasks, want 1", n)
+	}
+}
+
+func TestGoneLogReloadsTheList(t *testing.T) {
+	var made task
+	p := arrive(t, func() { made = create(t, "Learn Go", 5); create(t, "Buy milk", 4) })
+	p.expect(browser.ProblemRequest, "410")
+	p.expect(browser.ProblemRequest, "ERR_") // the connection is cut
+	p.awaitQuiet(`^GET /tasks`)
+	system.todo.cut()
+	change(t, made.ID, map[string]any{"title": "Learn Go well"})
+	system.todo.inject(t, 1, `^GET /events`, problem(http.StatusGone, "the position is gone"))
+	reads := system.todo.count(`^GET /tasks(\?|$)`)
+	system.todo.heal()
+	p.awaitTitles("Learn Go well", "Buy milk")
+	p.awaitLive()
+	if n := system.todo.count(`^GET /tasks(\?|$)`); n != reads+1 {
+		t.Errorf("the list was read %d times after the log had gone, want once", n-reads)
+	}
+	p.inspect("log gone")
+	create(t, "Learn gRPC", 1)
+	p.awaitTitles("Learn Go well", "Buy milk", "Learn gRPC")
+}
+
+func TestRefusedStreamSaysWhyAndComesBack(t *testing.T) {
+	for status, words := range map[int]string{429: "too many requests", 503: "busy"} {
+		t.Run(strconv.Itoa(status), func(t *testing.T) {
+			p := arrive(t, func() { create(t, "Learn Go", 5) })
+			p.expectFailedRequests()
+			release := system.todo.inject(t, -1, `^GET /events`, problem(status, words, "Retry-After", "3"))
+			system.todo.drop()
+			p.awaitConnection("reconnecting")
+			p.awaitText(p.Selector("main"), words)
+			p.awaitText(p.Selector("main"), "in 3 s") // as told
+			p.inspect(fmt.Sprintf("stream refused with %d", status))
+			release()
+			create(t, "Learn gRPC", 1)
+			p.awaitLive()
+			p.awaitTitles("Learn Go", "Learn gRPC")
+		})
+	}
+}
+
+// Answers to changes.
+
+func TestLimitedChangeWaitsAsTold(t *testing.T) {
+	var made task
+	p := arrive(t, func() { made = create(t, "Learn Go", 5) })
+	p.expect(browser.ProblemRequest, "429")
+	system.todo.inject(t, 1, `^PATCH`, problem(http.StatusTooManyRequests, "too many requests", "Retry-After", "5"))
+	began := time.Now()
+	p.act(keyboard, made.ID, "Complete")
+	p.await(p.Selector("li[data-state='waiting']"))
+	p.awaitDone(made.ID, true)
+	p.awaitText(p.row(made.ID), "Not saved")
+	p.awaitText(p.row(made.ID), "too many requests")
+	p.inspect("limited")
+	awaitTask(t, "Learn Go", func(one task) bool { return one.Done })
+	if waited := time.Since(began); waited < 5*time.Second {
+		t.Errorf("the change was repeated after %v, and the server said 5 s", waited)
+	}
+	if n := system.todo.count(`^PATCH`); n != 2 {
+		t.Errorf("%d requests were sent, want 2", n)
+	}
+	p.awaitNone(p.Selector("li[data-state]"))
+}
+
+func TestBusyServerIsTriedAgain(t *testing.T) {
+	var made task
+	p := arrive(t, func() { made = create(t, "Learn Go", 5) })
+	p.expect(browser.ProblemRequest, "503")
+	release := system.todo.inject(t, -1, `^(PATCH|POST)`, problem(http.StatusServiceUnavailable, "overloaded", "Retry-After", "1"))
+	p.act(keyboard, made.ID, "Rename")
+	p.await(p.row(made.ID).Element("textbox", "Title"))
+	p.do(p.InsertText("Learn Go well"))
+	p.do(p.Press("\r"))
+	p.write(keyboard, "Learn gRPC")
+	p.awaitText(p.row(made.ID), "busy")
+	p.awaitText(p.row(made.ID), "Trying again in")
+	p.awaitTitles("Learn Go well", "Learn gRPC")
+	p.inspect("busy")
+	eventually(t, func() error {
+		if n := system.todo.count(`^PATCH`); n < 3 {
+			return fmt.Errorf("the change was sent %d times", n)
+		}
+		return nil
+	})
+	release()
+	awaitTask(t, "Learn Go well", nil)
+	awaitTask(t, "Learn gRPC", nil)
+	p.awaitNone(p.Selector("li[data-state]"))
+}
+
+// conflict makes the page change a version that is old: it hears of nothing until the server refuses.
+func conflict(p *person, id int64, action string, elsewhere map[string]any) {
+	p.t.Helper()
+	p.expectFailedRequests()
+	release := system.todo.inject(p.t, -1, `^GET /events`, problem(http.StatusServiceUnavailable, "busy", "Retry-After", "1"))
+	system.todo.drop()
+	p.awaitConnection("reconnecting")
+	change(p.t, id, elsewhere)
+	p.act(keyboard, id, action)
+	p.await(p.Selector("li[data-state='conflict']"))
+	release()
+}
+
+func TestChangeOfAnOldVersionShowsBothStatesAndAsks(t *testing.T) {
+	for answer, done := range map[string]bool{"Keep mine": true, "Take theirs": false} {
+		t.Run(answer, func(t *testing.T) {
+			var made task
+			p := arrive(t, func() { made = create(t, "Learn Go", 5) })
+			conflict(p, made.ID, "Complete", map[string]any{"title": "Learn Go well"})
+			p.awaitText(p.row(made.ID), "Learn Go well")
+			p.inspect("changed meanwhile")
+			p.awaitLive()
+			p.click(p.row(made.ID).Element("button", answer))
+			p.awaitNone(p.Selector("li[data-state]"))
+			p.awaitDone(made.ID, done)
+			awaitTask(t, "Learn Go well", func(one task) bool { return one.Done == done })
+		})
+	}
+}
+
+// Nothing that was meant differs from what is: there is nothing to ask.
+func TestConflictOfEqualChangesIsNone(t *testing.T) {
+	var made task
+	p := arrive(t, func() { made = create(t, "Learn Go", 5) })
+	p.expectFailedRequests()
+	release := system.todo.inject(t, -1, `^GET /events`, problem(http.StatusServiceUnavailable, "busy", "Retry-After", "1"))
+	system.todo.drop()
+	p.awaitConnection("reconnecting")
+	change(t, made.ID, map[string]any{"done": true})
+	p.act(keyboard, made.ID, "Complete")
+	p.awaitDone(made.ID, true)
+	p.awaitNone(p.Selector("li[data-state]"))
+	release()
+}
+
+func TestDeletionOfAnOldVersionIsAsked(t *testing.T) {
+	for answer, kept := range map[string]bool{"Delete it anyway": false, "Keep the task": true} {
+		t.Run(answer, func(t *testing.T) {
+			var made task
+			p := arrive(t, func() { made = create(t, "Learn Go", 5) })
+			p.act(keyboard, made.ID, "Delete")
+			conflictAtDeletion(p, made.ID)
+			p.inspect("deleted meanwhile changed")
+			p.click(p.row(made.ID).Element("button", answer))
+			if kept {
+				p.awaitTitles("Learn Go well")
+				awaitTask(t, "Learn Go well", nil)
+			} else {
+				p.awaitTitles()
+				awaitGone(t, "Learn Go well")
+			}
+		})
+	}
+}
+
+// conflictAtDeletion changes a task during the time for undo.
+func conflictAtDeletion(p *person, id int64) {
+	p.t.Helper()
+	p.expect(browser.ProblemRequest, "412")
+	change(p.t, id, map[string]any{"title": "Learn Go well"})
+	p.await(p.Selector("li[data-state='conflict']"))
+}
+
+func TestRefusedTitleStaysInItsField(t *testing.T) {
+	p := arrive(t)
+	long := strings.Repeat("x", 501)
+	p.do(p.Press("n"))
+	p.do(p.InsertText(long))
+	p.do(p.Press("\r"))
+	p.awaitText(p.Selector("main"), "500")
+	p.inspect("title refused")
+	if text := evaluate[string](p.tab, "document.querySelector('#new-title').value"); text != long {
+		t.Errorf("the field has %d characters", len(text))
+	}
+	if n := len(list(t)); n != 0 {
+		t.Errorf("there are %d tasks", n)
+	}
+}
+
+// The server has the last word about a title.
+func TestTitleThatTheServerRefusesIsNotLost(t *testing.T) {
+	p := arrive(t)
+	p.expect(browser.ProblemRequest, "422")
+	system.todo.inject(t, 1, `^POST /tasks$`, problem(http.StatusUnprocessableEntity, "title must contain something visible"))
+	p.write(keyboard, "Learn Go")
+	p.awaitText(p.Selector("main"), "title must contain something visible")
+	p.inspect("title refused by the server")
+	if text := evaluate[string](p.tab, "document.querySelector('#new-title').value"); text != "Learn Go" {
+		t.Errorf("the field has %q", text)
+	}
+}
+
+func TestTaskThatWasDeletedElsewhereIsNotLost(t *testing.T) {
+	var made task
+	p := arrive(t, func() { made = create(t, "Learn Go", 5) })
+	p.act(keyboard, made.ID, "Rename")
+	field := p.row(made.ID).Element("textbox", "Title")
+	p.await(field)
+	p.do(p.InsertText("Learn Go well"))
+	remove(t, made.ID)
+	p.awaitText(p.row(made.ID), "Deleted elsewhere")
+	p.inspect("deleted elsewhere")
+	p.do(p.Press("\r"))
+	p.click(p.Element("button", "Add it again"))
+	p.awaitTitles("Learn Go well")
+	awaitTask(t, "Learn Go well", nil)
+}
+
+func TestTypedTextSurvivesAReload(t *testing.T) {
+	p := arrive(t)
+	p.do(p.Press("n"))
+	p.do(p.InsertText("Learn Go"))
+	p.do(p.Reload())
+	p.awaitLive()
+	if text := evaluate[string](p.tab, "document.querySelector('#new-title').value"); text != "Learn Go" {
+		t.Errorf("the field has %q", text)
+	}
+}
+
+func TestListThatCannotBeReadIsTriedAgainAndTheOldOneStays(t *testing.T) {
+	p := arrive(t, func() { create(t, "Learn Go", 5); create(t, "Buy milk", 4) })
+	p.expect(browser.ProblemRequest, "503")
+	system.todo.inject(t, 2, `^GET /tasks\?.*q=`, problem(http.StatusServiceUnavailable, "overloaded", "Retry-After", "1"))
+	p.do(p.Press("/"))
+	p.do(p.Press("milk"))
+	p.awaitText(p.Selector("main"), "could not be loaded")
+	p.awaitTitles("Learn Go", "Buy milk")
+	p.inspect("list not loaded")
+	p.awaitTitles("Buy milk")
+}

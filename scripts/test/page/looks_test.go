@@ -1,0 +1,295 @@
+package page
+
+import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/chromedp/chromedp/kb"
+
+	"example.com/todo/scripts/internal/browser"
+)
+
+// titles are hard to show: HTML, another direction, both directions, emoji, and 500 characters with and without spaces.
+var titles = []string{
+	`<img src=x onerror="document.title='hacked'"><b>bold</b> &amp; <script>alert(1)</script>`,
+	"ללמוד גו היום",
+	"تعلم Go اليوم",
+	"Learn Go 🎉👩‍👩‍👧‍👦",
+	strings.Repeat("Learn Go ", 55) + "well.",
+	strings.Repeat("x", 500),
+	"javascript:alert(1)",
+}
+
+// prepareTitles makes a task for each of titles, in their order.
+func prepareTitles(t *testing.T) func() {
+	return func() {
+		for i, title := range titles {
+			create(t, title, 90-i)
+		}
+		change(t, create(t, "Learn gRPC", 5).ID, map[string]any{"done": true})
+	}
+}
+
+func TestTitlesAreTextEverywhere(t *testing.T) {
+	p := arrive(t, prepareTitles(t))
+	p.awaitTitles(append(slices.Clone(titles), "Learn gRPC")...)
+	live := `<svg onload="document.title='hacked'"></svg>`
+	made := create(t, live, 95) // by the stream, not by the document
+	p.await(p.check(live))
+	p.act(keyboard, made.ID, "Rename")
+	p.await(p.row(made.ID).Element("textbox", "Title"))
+	p.do(p.InsertText(titles[0] + " renamed"))
+	p.do(p.Press(kb.Enter))
+	awaitTask(t, titles[0]+" renamed", nil)
+	p.act(keyboard, made.ID, "History")
+	p.awaitText(p.Element("complementary", "History"), "<svg onload")
+	p.act(keyboard, made.ID, "Delete")
+	p.awaitText(p.Element("status", ""), "<img src=x")
+	p.inspect("titles")
+	type signs struct {
+		Title             string
+		Images, Bold, SVG int
+	}
+	got := evaluate[signs](p.tab, `({
+		Title: document.title, Images: document.querySelectorAll('img').length,
+		Bold: document.querySelectorAll('b').length, SVG: document.querySelectorAll('svg[onload]').length,
+	})`)
+	if want := (signs{Title: got.Title}); got != want || strings.Contains(got.Title, "hacked") {
+		t.Errorf("a title was read as HTML: %+v", got)
+	}
+}
+
+func TestTitlesKeepTheirDirection(t *testing.T) {
+	p := arrive(t, prepareTitles(t))
+	p.awaitCount(p.Selector("li[data-id]"), len(titles)+1)
+	for title, want := range map[string]string{titles[1]: "rtl", titles[2]: "rtl", titles[3]: "ltr"} {
+		got := evaluate[string](p.tab, fmt.Sprintf(`getComputedStyle([...document.querySelectorAll('li .title')].find((e) => e.textContent === %q)).direction`, title))
+		if got != want {
+			t.Errorf("the title %q is written %s, want %s", title, got, want)
+		}
+	}
+	if got := evaluate[string](p.tab, "getComputedStyle(document.body).direction"); got != "ltr" {
+		t.Errorf("the page is written %s", got)
+	}
+	// The same page in a language that is written from right to left.
+	evaluate[bool](p.tab, "(document.documentElement.dir = 'rtl', true)")
+	p.inspect("right to left")
+	p.do(p.SetViewport(320, 640))
+	p.inspect("right to left, narrow")
+}
+
+func TestPageFitsEveryWindow(t *testing.T) {
+	p := arrive(t, prepareTitles(t))
+	p.awaitCount(p.Selector("li[data-id]"), len(titles)+1)
+	for _, width := range []int64{320, 375, 600, 768, 999, 1000, 1280, 2560} {
+		p.do(p.SetViewport(width, 800))
+		p.inspect(fmt.Sprintf("width %d", width))
+		// No text is cut off: a title is as wide as its row lets it be, and as high as its text.
+		cut := evaluate[[]string](p.tab, `[...document.querySelectorAll('li .title, h1, button, nav a')]
+			.filter((e) => e.offsetParent && !e.matches('.visually-hidden, .icon-button') && (e.scrollWidth > e.clientWidth + 1 && e.clientWidth > 0 && getComputedStyle(e).overflow !== 'visible'))
+			.map((e) => e.textContent.slice(0, 40))`)
+		if len(cut) > 0 {
+			t.Errorf("%d px: cut off: %q", width, cut)
+		}
+	}
+	p.do(p.SetViewport(320, 640))
+	p.do(p.SetTouch(true))
+	made, _ := findTask(t, titles[4])
+	p.use(touch, p.row(made.ID).Element("button", "More"))
+	p.await(p.Element("menuitem", "Rename"))
+	p.inspect("menu, narrow")
+	p.use(touch, p.Element("menuitem", "History"))
+	p.await(p.Element("complementary", "History"))
+	p.inspect("history, narrow")
+}
+
+// What is touched is at least 24 px wide and high, and a row 44 px.
+func TestTargetsAreLargeEnoughForFingers(t *testing.T) {
+	p := arriveWith(t, touch, prepareTitles(t))
+	p.do(p.SetViewport(320, 640))
+	small := evaluate[[]string](p.tab, `[...document.querySelectorAll('button, a, input, select')]
+		.filter((e) => e.checkVisibility() && !e.matches('.skip, .visually-hidden'))
+		.map((e) => [e, e.getBoundingClientRect()])
+		.filter(([, r]) => r.width > 0 && (r.width < 24 || r.height < 24))
+		.map(([e, r]) => e.outerHTML.slice(0, 80) + ' ' + r.width + ' x ' + r.height)`)
+	if len(small) > 0 {
+		t.Errorf("too small: %s", strings.Join(small, "\n"))
+	}
+	if low := evaluate[float64](p.tab, "Math.min(...[...document.querySelectorAll('li[data-id]')].map((e) => e.getBoundingClientRect().height))"); low < 44 {
+		t.Errorf("the lowest row is %.1f px high", low)
+	}
+}
+
+func TestPageIsLegibleInTheDark(t *testing.T) {
+	p := arrive(t, prepareTitles(t))
+	p.awaitCount(p.Selector("li[data-id]"), len(titles)+1)
+	light := evaluate[string](p.tab, "getComputedStyle(document.body).backgroundColor")
+	p.do(p.SetMedia("", map[string]string{"prefers-color-scheme": "dark"}))
+	if dark := evaluate[string](p.tab, "getComputedStyle(document.body).backgroundColor"); dark == light {
+		t.Errorf("the background is %s in both schemes", dark)
+	}
+	p.inspect("dark")
+	p.do(p.SetViewport(320, 640))
+	p.inspect("dark, narrow")
+	p.do(p.SetMedia("", map[string]string{"prefers-color-scheme": "dark", "prefers-contrast": "more"}))
+	p.inspect("dark, more contrast")
+	p.do(p.SetMedia("", map[string]string{"forced-colors": "active"}))
+	p.inspect("forced colours")
+}
+
+func TestThemeIsSwitchedAndKept(t *testing.T) {
+	p := arrive(t)
+	background := func() string { return evaluate[string](p.tab, "getComputedStyle(document.body).backgroundColor") }
+	before := background()
+	eventually(t, func() error {
+		p.click(p.Matching("button", "^Colours"))
+		if background() == before {
+			return fmt.Errorf("the background is still %s", before)
+		}
+		return nil
+	})
+	chosen := background()
+	p.visit("/")
+	if now := background(); now != chosen {
+		t.Errorf("after a reload the background is %s, was %s", now, chosen)
+	}
+	p.inspect("chosen theme")
+	stored := evaluate[map[string]string](p.tab, "({ ...localStorage })")
+	if len(stored) != 1 || stored["theme"] == "" {
+		t.Errorf("stored: %v, want the theme alone", stored)
+	}
+}
+
+func TestNothingMovesUnderReducedMotion(t *testing.T) {
+	var made task
+	p := prepared(t, func() { made = create(t, "Learn Go", 1) })
+	p.do(p.SetMedia("", map[string]string{"prefers-reduced-motion": "reduce"}))
+	p.visit("/")
+	p.awaitLive()
+	evaluate[bool](p.tab, `(() => {
+		window.motions = [];
+		for (const type of ['animationstart', 'transitionrun']) addEventListener(type, (event) => {
+			const longest = Math.max(...event.target.getAnimations().map((a) => a.effect.getComputedTiming().duration), 0);
+			const moves = event.target.getAnimations().some((a) => a.effect.getKeyframes().some((k) => 'transform' in k || 'translate' in k));
+			if (moves && longest > 1) window.motions.push(event.target.className + ' ' + (event.propertyName ?? event.animationName));
+		}, true);
+		return true;
+	})()`)
+	p.act(keyboard, made.ID, "Delete")
+	p.await(p.Element("button", "Undo"))
+	p.do(p.Press("u"))
+	p.awaitTitles("Learn Go")
+	change(t, made.ID, map[string]any{"title": "Learn Go well"})
+	p.awaitTitles("Learn Go well")
+	if motions := evaluate[[]string](p.tab, "window.motions"); len(motions) > 0 {
+		t.Errorf("moves: %v", motions)
+	}
+}
+
+func TestPrintShowsTheListAlone(t *testing.T) {
+	p := arrive(t, prepareTitles(t))
+	p.awaitCount(p.Selector("li[data-id]"), len(titles)+1)
+	p.do(p.SetMedia("print", nil))
+	shown := evaluate[[]string](p.tab, `[...document.querySelectorAll('input, select, button:not(.check), aside, #connection')].filter((e) => e.checkVisibility()).map((e) => e.id || e.className)`)
+	if len(shown) > 0 {
+		t.Errorf("printed: %v", shown)
+	}
+	p.awaitText(p.Element("list", "Tasks"), "Learn gRPC")
+	p.screenshot("print")
+}
+
+// By Tab every control is reached once, in the order of the document, and its focus can be seen.
+func TestTabOrderIsThatOfTheDocument(t *testing.T) {
+	p := arrive(t, func() { create(t, "Learn Go", 2); create(t, "Learn gRPC", 1) })
+	p.awaitTitles("Learn Go", "Learn gRPC")
+	p.awaitQuiet(``)
+	var names []string
+	positions := []int{}
+	for range 30 {
+		p.do(p.Press(kb.Tab))
+		type stop struct {
+			Name     string
+			Position int
+			Seen     bool
+		}
+		s := evaluate[stop](p.tab, `(() => {
+			const e = document.activeElement, style = getComputedStyle(e);
+			const around = [e, e.parentElement, e.closest('li, form, nav')].filter(Boolean).map((x) => getComputedStyle(x));
+			return {
+				Name: e === document.body ? '' : e.ariaLabel || e.labels?.[0]?.textContent || document.getElementById(e.getAttribute('aria-labelledby'))?.textContent || e.textContent.trim(),
+				Position: [...document.querySelectorAll('*')].indexOf(e),
+				Seen: around.some((s) => (s.outlineStyle !== 'none' && parseFloat(s.outlineWidth) > 0) || s.boxShadow !== 'none'),
+			};
+		})()`)
+		if s.Name == "" {
+			break // the browser's own controls
+		}
+		if !s.Seen {
+			t.Errorf("the focus on %q cannot be seen", s.Name)
+		}
+		names, positions = append(names, s.Name), append(positions, s.Position)
+	}
+	if !slices.IsSorted(positions) {
+		t.Errorf("the order of %q is not that of the document", names)
+	}
+	joined := strings.Join(names, "|")
+	for _, want := range []string{"Skip to the tasks", "Search tasks", "New task", "Priority", "Add", "All", "Open", "Done", "Sort", "Learn Go"} {
+		if !strings.Contains(joined, want) {
+			t.Errorf("%q is not reached: %q", want, names)
+		}
+	}
+	if strings.Contains(joined, "Learn gRPC") {
+		t.Errorf("the rows are more than one stop: %q", names)
+	}
+}
+
+func TestSkipLinkLeadsToTheTasks(t *testing.T) {
+	p := arrive(t, func() { create(t, "Learn Go", 2) })
+	p.do(p.Press(kb.Tab))
+	p.inspect("skip link")
+	p.do(p.Press(kb.Enter))
+	if id := evaluate[string](p.tab, "document.activeElement.id || document.activeElement.closest('#tasks')?.id"); id != "tasks" {
+		t.Errorf("the focus is on %q", id)
+	}
+}
+
+func TestNothingIsStoredBeyondTheTab(t *testing.T) {
+	p := arrive(t, func() { create(t, "Learn secretly", 2) })
+	p.write(keyboard, "Learn silently")
+	awaitTask(t, "Learn silently", nil)
+	stored := evaluate[string](p.tab, `(async () => JSON.stringify({
+		local: { ...localStorage }, cookies: document.cookie, databases: await indexedDB.databases(),
+		workers: 'serviceWorker' in navigator ? (await navigator.serviceWorker.getRegistrations()).length : 0,
+		session: Object.values(sessionStorage).filter((text) => text.includes('secretly')),
+	}))()`)
+	if want := `{"local":{},"cookies":"","databases":[],"workers":0,"session":[]}`; stored != want {
+		t.Errorf("stored: %s, want %s", stored, want)
+	}
+}
+
+func TestPageRefusesToBeFramed(t *testing.T) {
+	p := prepared(t)
+	p.expect(browser.ProblemPolicy, "")
+	p.expect(browser.ProblemRequest, "ERR_BLOCKED_BY_RESPONSE")
+	p.expect(browser.ProblemConsole, "frame")
+	other := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/html")
+		fmt.Fprintf(w, `<link rel="icon" href="data:,"><iframe src="%s/"></iframe>`, system.todo.url())
+	}))
+	defer other.Close()
+	p.do(p.Navigate(other.URL))
+	eventually(t, func() error {
+		if n := system.todo.count(`^GET /$`); n == 0 {
+			return fmt.Errorf("the frame was not requested")
+		}
+		return nil
+	})
+	if n := system.todo.count(`^GET /(assets|tasks|events)`); n != 0 {
+		t.Errorf("the framed page sent %d requests", n)
+	}
+	p.screenshot("framed")
+}

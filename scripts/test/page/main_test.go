@@ -1,0 +1,189 @@
+package page
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"example.com/todo/scripts/internal/browser"
+	"example.com/todo/scripts/internal/console"
+	"example.com/todo/scripts/internal/server"
+	"example.com/todo/scripts/internal/stack"
+	"example.com/todo/scripts/internal/toolchain"
+)
+
+// startLimit bounds the start of the system and of Chromium.
+const startLimit = 5 * time.Minute
+
+// What all tests share. They run one after another.
+var (
+	system   *running
+	chromium *browser.Browser
+	axe      string // the script of axe-core
+)
+
+// TestMain lets the test's own program be the embedded Kafka, as devstack is.
+func TestMain(m *testing.M) {
+	if isBroker, err := server.RunIfBroker(); isBroker {
+		if err != nil {
+			fmt.Println(err)
+		}
+		return
+	}
+	os.Exit(run(m))
+}
+
+func run(m *testing.M) int {
+	chromiumCtx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	var err error
+	chromium, err = browser.Launch(chromiumCtx)
+	switch {
+	case err == nil:
+		defer chromium.Close()
+	case errors.Is(err, browser.ErrNotInstalled) && os.Getenv("CI") != "true":
+		fmt.Println("SKIP: the page is not tested:", err)
+		return 0
+	default:
+		fmt.Println("the page cannot be tested:", err)
+		return 1
+	}
+	system, err = startSystem()
+	if err != nil {
+		fmt.Println("the system did not start:", err)
+		return 1
+	}
+	code := m.Run()
+	fmt.Println("screenshots:", screenshotDir)
+	if err := system.end(); err != nil {
+		fmt.Println("the system did not end well:", err)
+		return 1
+	}
+	return code
+}
+
+// running is the running system: its folder, the addresses in its stack.env by name, and the proxies before it.
+type running struct {
+	dir         string
+	env         map[string]string
+	todo, stats *proxy
+	output      *os.File
+	stop        context.CancelFunc
+	ended       chan error
+	release     func() // of the ports
+}
+
+// startSystem runs the whole system on free ports, with limits that the tests do not reach.
+func startSystem() (*running, error) {
+	root, err := filepath.Abs("../../..")
+	if err != nil {
+		return nil, err
+	}
+	dir, err := os.MkdirTemp("", "todo-page-")
+	if err != nil {
+		return nil, err
+	}
+	s := &running{dir: dir, ended: make(chan error, 1)}
+	if s.output, err = os.Create(filepath.Join(dir, "output.log")); err != nil {
+		return nil, err
+	}
+	tools, err := toolchain.New(console.Plain(s.output), os.Getenv)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), startLimit)
+	defer cancel()
+	if axe, err = tools.Finder.Axe(ctx); err != nil {
+		return nil, err
+	}
+	ports, release, err := stack.ResolvePorts(ctx, "free", os.Getenv, toolchain.KafkaEmbedded)
+	if err != nil {
+		return nil, err
+	}
+	s.release = release
+	s.todo, s.stats = newProxy(ports.Addr("TODO_HTTP_PORT")), newProxy(ports.Addr("STATS_HTTP_PORT"))
+	settings := stack.Settings{
+		Root: root, Dir: dir, Kafka: toolchain.KafkaEmbedded, Ports: ports,
+		Environ: append(os.Environ(),
+			"RATE_LIMIT_REQUESTS=1000000", "RATE_LIMIT_WINDOW=1s", "WATCH_MAX_PER_CLIENT=1000", "MAX_CONNS_PER_CLIENT=5000",
+			"WEB_STATS_URL="+s.stats.url(), "HTTP_CORS_ORIGINS="+s.todo.url()),
+	}
+	var runCtx context.Context
+	runCtx, s.stop = context.WithCancel(context.Background())
+	go func() {
+		s.ended <- stack.Run(runCtx, tools, settings)
+		close(s.ended)
+	}()
+	err = poll(ctx, func() error {
+		select {
+		case err := <-s.ended:
+			return fatal{fmt.Errorf("it ended: %w", err)}
+		default:
+		}
+		s.env, err = stack.Env(dir)
+		return err
+	})
+	if err != nil {
+		return nil, errors.Join(err, s.end(), s.quoteOutput())
+	}
+	return s, nil
+}
+
+// end stops the system and removes its folder.
+func (s *running) end() error {
+	s.stop()
+	err := <-s.ended
+	s.todo.close()
+	s.stats.close()
+	s.release()
+	if err != nil {
+		return errors.Join(fmt.Errorf("(kept in %s) %w", s.dir, err), s.quoteOutput())
+	}
+	return errors.Join(s.output.Close(), os.RemoveAll(s.dir))
+}
+
+// quoteOutput returns the end of the system's output as an error.
+func (s *running) quoteOutput() error {
+	text, err := os.ReadFile(s.output.Name())
+	if err != nil {
+		return err
+	}
+	return fmt.Errorf("the output ends with:\n%s", text[max(0, len(text)-8000):])
+}
+
+// fatal is an error that ends a poll.
+type fatal struct{ error }
+
+// poll calls check until it succeeds, ctx ends, or the error is fatal.
+func poll(ctx context.Context, check func() error) error {
+	ticker := time.NewTicker(20 * time.Millisecond)
+	defer ticker.Stop()
+	for {
+		err := check()
+		if err == nil || errors.As(err, &fatal{}) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("%w; the last error: %w", ctx.Err(), err)
+		case <-ticker.C:
+		}
+	}
+}
+
+// limit is how long a test waits for a condition: a busy machine takes ten times as long as an idle one.
+const limit = 40 * time.Second
+
+// eventually fails the test if check does not succeed in time.
+func eventually(t *testing.T, check func() error) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
+	defer cancel()
+	if err := poll(ctx, check); err != nil {
+		t.Fatal(err)
+	}
+}
