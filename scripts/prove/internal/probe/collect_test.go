@@ -7,13 +7,13 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/uuid"
+	"github.com/pressly/goose/v3"
 	"github.com/twmb/franz-go/pkg/kfake"
 
 	"example.com/todo/platform/testenv"
@@ -56,17 +56,13 @@ func exec(t *testing.T, db *sql.DB, statement string, args ...any) {
 // migrate applies the service's own migrations, whose tables the checker reads.
 func migrate(t *testing.T, db *sql.DB) {
 	t.Helper()
-	files, err := filepath.Glob("../../../../todo-service/internal/pgstore/migrations/*.sql")
-	if err != nil || len(files) == 0 {
-		t.Fatal("no migrations found", err)
+	migrations := os.DirFS("../../../../todo-service/internal/pgstore/migrations")
+	provider, err := goose.NewProvider(goose.DialectPostgres, db, migrations)
+	if err != nil {
+		t.Fatal(err)
 	}
-	for _, file := range files {
-		content, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		up, _, _ := strings.Cut(string(content), "-- +goose Down")
-		exec(t, db, up)
+	if _, err := provider.Up(t.Context()); err != nil {
+		t.Fatal(err)
 	}
 }
 
