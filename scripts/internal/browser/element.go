@@ -20,6 +20,9 @@ const objectGroup = "elements"
 // ErrNotReady means that an element cannot be used, perhaps not yet: none or several match, or it is covered or moves.
 var ErrNotReady = errors.New("the element cannot be used")
 
+// errAbsent is the ErrNotReady of an element that is not there.
+var errAbsent = fmt.Errorf("%w: 0 elements", ErrNotReady)
+
 // Element describes an element by what a person perceives. It is looked up anew for each use.
 type Element struct {
 	tab      *Tab
@@ -75,7 +78,7 @@ func (e *Element) String() string {
 func (e *Element) Count() (int, error) {
 	defer e.release()
 	root, err := e.root()
-	if errors.Is(err, ErrNotReady) {
+	if errors.Is(err, errAbsent) {
 		return 0, nil // what it is within is not there
 	}
 	if err != nil {
@@ -118,10 +121,14 @@ func (e *Element) resolve() (runtime.RemoteObjectID, error) {
 	if err != nil {
 		return "", err
 	}
-	if len(found) != 1 {
+	switch len(found) {
+	case 0:
+		return "", fmt.Errorf("%w are %s", errAbsent, e)
+	case 1:
+		return found[0], nil
+	default:
 		return "", fmt.Errorf("%w: %d elements are %s", ErrNotReady, len(found), e)
 	}
-	return found[0], nil
 }
 
 func (e *Element) root() (runtime.RemoteObjectID, error) {

@@ -89,7 +89,7 @@ func (p *Profile) attachWorker(id target.ID) {
 	restarted := make(chan struct{}, 1)
 	ctx, cancel := chromedp.NewContext(p.ctx, chromedp.WithTargetID(id), chromedp.WithListener(func(ev any) {
 		switch ev.(type) {
-		case *inspector.EventTargetCrashed: // so is its end reported
+		case *inspector.EventTargetCrashed: // Chromium reports the end of a worker in this way
 		case *inspector.EventTargetReloadedAfterCrash:
 			select {
 			case restarted <- struct{}{}:
