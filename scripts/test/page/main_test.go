@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"testing"
 	"time"
 
+	"example.com/todo/platform/process"
 	"example.com/todo/scripts/internal/browser"
 	"example.com/todo/scripts/internal/console"
 	"example.com/todo/scripts/internal/server"
@@ -31,6 +33,7 @@ func TestMain(m *testing.M) {
 	if isBroker, err := server.RunIfBroker(); isBroker {
 		if err != nil {
 			fmt.Println(err)
+			os.Exit(1)
 		}
 		return
 	}
@@ -38,10 +41,10 @@ func TestMain(m *testing.M) {
 }
 
 func run(m *testing.M) int {
-	chromiumCtx, cancel := context.WithCancel(context.Background())
-	defer cancel()
+	interrupted, stop := signal.NotifyContext(context.Background(), process.StopSignals()...)
+	defer stop()
 	var err error
-	chromium, err = browser.Launch(chromiumCtx)
+	chromium, err = browser.Launch(context.Background())
 	switch {
 	case err == nil:
 		defer chromium.Close()
@@ -52,21 +55,35 @@ func run(m *testing.M) int {
 		fmt.Println("the page cannot be tested:", err)
 		return 1
 	}
-	system, err = startSystem()
+	system, err = startSystem(interrupted)
 	if err != nil {
 		fmt.Println("the system did not start:", err)
 		return 1
 	}
+	// Ctrl-C must not leave the folders of the system and of Chromium.
+	ignore := context.AfterFunc(interrupted, func() {
+		code := max(1, endSystem())
+		chromium.Close()
+		os.Exit(code)
+	})
 	code := m.Run()
+	if !ignore() {
+		select {} // until the function above exits
+	}
 	fmt.Println("screenshots:", screenshotDir)
+	return max(code, endSystem())
+}
+
+// endSystem stops the system and returns the exit status.
+func endSystem() int {
 	if err := system.end(); err != nil {
 		fmt.Println("the system did not end well:", err)
 		return 1
 	}
-	return code
+	return 0
 }
 
-// running is the running system: its folder, the addresses in its stack.env by name, and the proxies before it.
+// running is a system that runs: its folder, the addresses in its stack.env by name, and the proxies before it.
 type running struct {
 	dir         string
 	env         map[string]string
@@ -78,7 +95,7 @@ type running struct {
 }
 
 // startSystem runs the whole system on free ports, with limits that the tests do not reach.
-func startSystem() (*running, error) {
+func startSystem(ctx context.Context) (*running, error) {
 	root, err := filepath.Abs("../../..")
 	if err != nil {
 		return nil, err
@@ -88,6 +105,11 @@ func startSystem() (*running, error) {
 		return nil, err
 	}
 	s := &running{dir: dir, ended: make(chan error, 1)}
+	defer func() {
+		if s.stop == nil { // nothing was started
+			_ = os.RemoveAll(dir)
+		}
+	}()
 	if s.output, err = os.Create(filepath.Join(dir, "output.log")); err != nil {
 		return nil, err
 	}
@@ -95,7 +117,7 @@ func startSystem() (*running, error) {
 	if err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), startLimit)
+	ctx, cancel := context.WithTimeout(ctx, startLimit)
 	defer cancel()
 	if axe, err = tools.Finder.Axe(ctx); err != nil {
 		return nil, err
@@ -128,7 +150,8 @@ func startSystem() (*running, error) {
 		return err
 	})
 	if err != nil {
-		return nil, errors.Join(err, s.end(), s.quoteOutput())
+		err = errors.Join(err, s.quoteOutput()) // the end may remove the output
+		return nil, errors.Join(err, s.end())
 	}
 	return s, nil
 }
