@@ -189,12 +189,10 @@ func TestListIsSearchedWhileTyping(t *testing.T) {
 // A search that takes long must not replace the results of a later one.
 func TestLaterSearchCancelsItsPredecessor(t *testing.T) {
 	p := arrive(t, func() { create(t, "Learn Go", 3); create(t, "Buy milk", 1) })
-	entered, release := make(chan struct{}), make(chan struct{})
-	defer close(release)
-	system.todo.hold(t, 1, `^GET /tasks\?.*q=learn`, entered, release)
+	entered, _ := system.todo.hold(t, `^GET /tasks\?.*q=learn`, abort)
 	p.do(p.Press("/"))
 	p.do(p.Press("learn"))
-	<-entered
+	receive(t, entered, "the first search")
 	p.do(p.Press(strings.Repeat(kb.Backspace, len("learn")) + "milk"))
 	p.awaitTitles("Buy milk")
 	eventually(t, func() error {

@@ -42,7 +42,9 @@ func request(t *testing.T, method, path string, body, out any) {
 			t.Fatal(err)
 		}
 	}
-	req, err := http.NewRequestWithContext(context.Background(), method, "http://"+system.env["TODO_HTTP_ADDR"]+path, bytes.NewReader(content))
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, method, "http://"+system.env["TODO_HTTP_ADDR"]+path, bytes.NewReader(content))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -213,7 +215,13 @@ func startPart(t *testing.T, part string) {
 // metric returns the value of a metric of todo-service.
 func metric(t *testing.T, name string) float64 {
 	t.Helper()
-	resp, err := http.Get("http://" + system.env["TODO_OPS_ADDR"] + "/metrics")
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+system.env["TODO_OPS_ADDR"]+"/metrics", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -109,7 +109,7 @@ func TestLostResponseToACreationDoesNotMakeASecondTask(t *testing.T) {
 		http.Error(w, "<h1>Bad Gateway</h1>", http.StatusBadGateway)
 	})
 	p.write(keyboard, "Learn Go")
-	if status := <-lost; status != http.StatusCreated {
+	if status := receive(t, lost, "the creation"); status != http.StatusCreated {
 		t.Fatalf("the response that was lost had the status %d", status)
 	}
 	eventually(t, func() error {

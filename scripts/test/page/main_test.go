@@ -201,6 +201,17 @@ func poll(ctx context.Context, check func() error) error {
 // limit is how long a test waits for a condition: a busy machine takes ten times as long as an idle one.
 const limit = 40 * time.Second
 
+// receive returns what a channel delivers. It fails the test if that does not come in time.
+func receive[T any](t *testing.T, from <-chan T, what string) (received T) {
+	t.Helper()
+	select {
+	case received = <-from:
+	case <-time.After(limit):
+		t.Fatalf("%s: not within %v", what, limit)
+	}
+	return received
+}
+
 // eventually fails the test if check does not succeed in time.
 func eventually(t *testing.T, check func() error) {
 	t.Helper()

@@ -72,7 +72,7 @@ func prepared(t *testing.T, prepare ...func()) *person {
 	p := &person{profile: profile}
 	p.expect(browser.ProblemRequest, networkChanged)
 	t.Cleanup(func() {
-		if t.Failed() {
+		if t.Failed() && p.tab != nil {
 			p.screenshot("failed " + t.Name())
 		}
 		for _, problem := range p.problems() {

@@ -49,7 +49,7 @@ func newProxy(addr string) *proxy {
 		// A service that is down looks as it does without a proxy.
 		ErrorHandler: func(http.ResponseWriter, *http.Request, error) { panic(http.ErrAbortHandler) },
 	}
-	p.server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	p.server = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		answer, connect := p.note(r)
 		defer p.noteEnd(connect, r)
 		ctx, cancel := context.WithCancel(r.Context())
@@ -62,6 +62,7 @@ func newProxy(addr string) *proxy {
 		p.forward.ServeHTTP(w, r.WithContext(ctx))
 	}))
 	p.server.Config.ErrorLog = log.New(io.Discard, "", 0)
+	p.server.Start()
 	return p
 }
 
@@ -77,7 +78,7 @@ func (p *proxy) note(r *http.Request) (http.HandlerFunc, context.Context) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.down {
-		return func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, p.connect
+		return abort, p.connect
 	}
 	line := r.Method + " " + r.URL.RequestURI()
 	p.requests = append(p.requests, line)
@@ -138,19 +139,26 @@ func (p *proxy) inject(t *testing.T, n int, pattern string, answer http.HandlerF
 	return remove
 }
 
-// hold keeps the next n requests that match a pattern until release is closed, and then drops them. It sends to entered
-// for each.
-func (p *proxy) hold(t *testing.T, n int, pattern string, entered chan<- struct{}, release <-chan struct{}) {
+// hold keeps the next request that matches a pattern until the test calls release, or ends, and then has answer
+// respond to it. entered receives one value when the request has come.
+func (p *proxy) hold(t *testing.T, pattern string, answer http.HandlerFunc) (entered <-chan struct{}, release func()) {
 	t.Helper()
-	p.inject(t, n, pattern, func(_ http.ResponseWriter, r *http.Request) {
-		entered <- struct{}{}
+	came, released := make(chan struct{}, 1), make(chan struct{})
+	release = sync.OnceFunc(func() { close(released) })
+	t.Cleanup(release)
+	p.inject(t, 1, pattern, func(w http.ResponseWriter, r *http.Request) {
+		came <- struct{}{}
 		select {
-		case <-release:
+		case <-released:
 		case <-r.Context().Done():
 		}
-		panic(http.ErrAbortHandler)
+		answer(w, r)
 	})
+	return came, release
 }
+
+// abort ends a connection without a response.
+func abort(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }
 
 // count returns how many requests matched a pattern since reset.
 func (p *proxy) count(pattern string) int {

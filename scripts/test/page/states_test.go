@@ -57,19 +57,14 @@ func TestOrdinaryDay(t *testing.T) {
 // The document has its rows before the script runs.
 func TestFirstLoadHasItsRowsBeforeTheScript(t *testing.T) {
 	p := prepared(t, func() { create(t, "Learn Go", 1) })
-	entered, release := make(chan struct{}, 100), make(chan struct{})
-	system.todo.inject(t, 1, `^GET /assets/.*/main\.js$`, func(w http.ResponseWriter, r *http.Request) {
-		entered <- struct{}{}
-		<-release
-		system.todo.forward.ServeHTTP(w, r)
-	})
+	entered, release := system.todo.hold(t, `^GET /assets/.*/main\.js$`, system.todo.forward.ServeHTTP)
 	done := make(chan error, 1)
 	go func() { done <- p.Navigate(system.todo.url()) }()
-	<-entered
+	receive(t, entered, "the request for the script")
 	p.awaitTitles("Learn Go")
 	p.inspect("first load")
-	close(release)
-	p.do(<-done)
+	release()
+	p.do(receive(t, done, "the load of the document"))
 	p.awaitLive()
 	p.awaitTitles("Learn Go")
 }
@@ -113,7 +108,7 @@ func TestStatisticsAreShownAndFollow(t *testing.T) {
 
 func TestStatisticsThatAreAwayOrNonsenseCostTheChartAlone(t *testing.T) {
 	for name, answer := range map[string]http.HandlerFunc{
-		"away": func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) },
+		"away": abort,
 		"busy": withCORS(problem(http.StatusServiceUnavailable, "busy")),
 		"HTML": withCORS(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "<h1>It works</h1>") }),
 		"null": withCORS(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "null") }),
