@@ -212,21 +212,38 @@ func startPart(t *testing.T, part string) {
 	}
 }
 
-// metric returns the value of a metric of todo-service.
-func metric(t *testing.T, name string) float64 {
-	t.Helper()
+// get returns the body of a response. A status other than 200 is an error.
+func get(url string) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+system.env["TODO_OPS_ADDR"]+"/metrics", nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
 	defer resp.Body.Close()
-	text, err := io.ReadAll(resp.Body)
+	if resp.StatusCode != http.StatusOK {
+		return nil, fmt.Errorf("GET %s: %s", url, resp.Status)
+	}
+	return io.ReadAll(resp.Body)
+}
+
+// awaitDatabase waits until todo-service reads from its database again: its pool has dropped the broken connections.
+func awaitDatabase(t *testing.T) {
+	t.Helper()
+	eventually(t, func() error {
+		_, err := get("http://" + system.env["TODO_HTTP_ADDR"] + "/tasks?q=uncached")
+		return err
+	})
+}
+
+// metric returns the value of a metric of todo-service.
+func metric(t *testing.T, name string) float64 {
+	t.Helper()
+	text, err := get("http://" + system.env["TODO_OPS_ADDR"] + "/metrics")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -107,8 +107,13 @@ func (p *person) expect(kind browser.ProblemKind, pattern string) {
 	p.expected = append(p.expected, expectation{kind, regexp.MustCompile(pattern)})
 }
 
-// expectFailedRequests allows requests to fail: the browser writes each to the console.
-func (p *person) expectFailedRequests() { p.expect(browser.ProblemRequest, "") }
+// expectStatus allows responses with a status of failure: the browser writes each to the console.
+func (p *person) expectStatus(status int) {
+	p.expect(browser.ProblemRequest, fmt.Sprintf(`status of %d\b`, status))
+}
+
+// expectBreak allows requests that end without a response.
+func (p *person) expectBreak() { p.expect(browser.ProblemRequest, `\bnet::ERR_`) }
 
 // do fails the test for an error.
 func (one *tab) do(err error) {
@@ -264,7 +269,7 @@ func (one *tab) awaitTitles(want ...string) {
 	})
 }
 
-// awaitQuiet waits until the page has had the answers to its requests that match a pattern, and sends no more.
+// awaitQuiet waits until the page has sent no request that matches a pattern for quietTime.
 func (one *tab) awaitQuiet(pattern string) {
 	one.t.Helper()
 	before, since := -1, time.Now()

@@ -71,12 +71,13 @@ func TestFirstLoadHasItsRowsBeforeTheScript(t *testing.T) {
 
 func TestDatabaseThatIsAwayHasAPage(t *testing.T) {
 	p := prepared(t)
-	p.expectFailedRequests()
+	p.expectStatus(http.StatusServiceUnavailable)
 	stopPart(t, "postgres")
 	p.do(p.Navigate(system.todo.url()))
 	p.awaitText(p.Selector("body"), "busy")
 	p.inspect("database away")
 	startPart(t, "postgres")
+	awaitDatabase(t)
 }
 
 func TestStatisticsAreShownAndFollow(t *testing.T) {
@@ -96,7 +97,7 @@ func TestStatisticsAreShownAndFollow(t *testing.T) {
 		}
 		return nil
 	})
-	// The chart is a table for those who do not see it.
+	// A screen reader gets the chart as a table.
 	p.await(panel.Matching("table", "UTC"))
 	p.awaitCount(panel.Selector("tbody tr"), 30)
 	p.inspect("statistics")
@@ -126,7 +127,8 @@ func TestStatisticsThatAreAwayOrNonsenseCostTheChartAlone(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := prepared(t, func() { create(t, "Learn Go", 1) })
-			p.expectFailedRequests()
+			p.expectBreak()
+			p.expectStatus(http.StatusServiceUnavailable)
 			p.expect(browser.ProblemConsole, "CORS")
 			system.stats.inject(t, -1, `/stats`, answer)
 			p.visit("/")
