@@ -110,6 +110,7 @@ func TestPageFitsEveryWindow(t *testing.T) {
 // What is touched is at least 24 px wide and high, and a row 44 px.
 func TestTargetsAreLargeEnoughForFingers(t *testing.T) {
 	p := arriveWith(t, touch, prepareTitles(t))
+	p.awaitCount(p.Selector("li[data-id] .more"), len(titles)+1)
 	p.do(p.SetViewport(320, 640))
 	small := evaluate[[]string](p.tab, `[...document.querySelectorAll('button, a, input, select')]
 		.filter((e) => e.checkVisibility() && !e.matches('.skip, .visually-hidden'))
@@ -272,9 +273,9 @@ func TestNothingIsStoredBeyondTheTab(t *testing.T) {
 	stored := evaluate[string](p.tab, `(async () => JSON.stringify({
 		local: { ...localStorage }, cookies: document.cookie, databases: await indexedDB.databases(),
 		workers: 'serviceWorker' in navigator ? (await navigator.serviceWorker.getRegistrations()).length : 0,
-		session: Object.values(sessionStorage).filter((text) => text.includes('secretly')),
+		caches: await caches.keys(), session: Object.values(sessionStorage).filter((text) => text.includes('secretly')),
 	}))()`)
-	if want := `{"local":{},"cookies":"","databases":[],"workers":0,"session":[]}`; stored != want {
+	if want := `{"local":{},"cookies":"","databases":[],"workers":0,"caches":[],"session":[]}`; stored != want {
 		t.Errorf("stored: %s, want %s", stored, want)
 	}
 }
