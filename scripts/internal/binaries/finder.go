@@ -15,7 +15,7 @@ import (
 	"example.com/todo/scripts/internal/proc"
 )
 
-// Finder finds the programs of PostgreSQL, Redis and Kafka.
+// Finder finds the programs of PostgreSQL, Redis and Kafka, and the script of axe-core.
 type Finder struct {
 	Cache Cache
 	// FetchedOnly ignores installed programs.
