@@ -39,7 +39,7 @@ func newCommand() *cobra.Command {
 				return err
 			}
 			if args[0] == "page" {
-				fmt.Printf("one Chromium on a window of 1280 x 800; the rate limit and the limits of streams raised\n\n")
+				fmt.Printf("one Chromium with a window of 1280 x 800; the rate limit and the limits of streams raised\n\n")
 				fmt.Printf("%-64s %9s %9s\n", "", "figure", "limit")
 				return b.measurePage(ctx)
 			}

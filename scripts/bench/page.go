@@ -114,7 +114,7 @@ func awaitPage(ctx context.Context, tab *browser.Tab, expression string) error {
 			return err
 		}
 	}
-	return fmt.Errorf("the page: not true in time: %s", expression)
+	return fmt.Errorf("the page: %w before this was true: %s", ctx.Err(), expression)
 }
 
 // observeTitles has the page note when it has painted each title, in ms since 1970.
@@ -178,7 +178,11 @@ func (p *pageBench) measureChanges(ctx context.Context, todo *todoService, tab *
 	}
 	var delays []float64
 	for title, begun := range asked {
-		delays = append(delays, shown[title]-float64(begun.UnixMicro())/1000)
+		delay := shown[title] - float64(begun.UnixMicro())/1000
+		if delay <= 0 {
+			return fmt.Errorf("%q was painted %.1f ms before the request for it: the browser's clock is another one", title, -delay)
+		}
+		delays = append(delays, delay)
 	}
 	p.print(what, quantile(delays, 0.99), limit, "ms")
 	return nil
