@@ -13,9 +13,10 @@ import (
 	"testing"
 	"time"
 
+	"example.com/todo/scripts/internal/poll"
+
 	"github.com/chromedp/chromedp/kb"
 
-	"example.com/todo/platform/retry"
 	"example.com/todo/scripts/internal/console"
 	"example.com/todo/scripts/internal/toolchain"
 )
@@ -103,14 +104,8 @@ func eventually(t *testing.T, check func() error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), within)
 	defer cancel()
-	for {
-		err := check()
-		if err == nil {
-			return
-		}
-		if !retry.Wait(ctx, pollInterval) {
-			t.Fatal(err)
-		}
+	if err := poll.Until(ctx, check); err != nil {
+		t.Fatal(err)
 	}
 }
 

@@ -13,6 +13,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"example.com/todo/scripts/internal/poll"
 )
 
 // stopLimit is the promise for Ctrl-C.
@@ -68,11 +70,11 @@ func (s *stack) run(ctx context.Context, kafka string, env ...string) error {
 func (s *stack) outputPath() string { return filepath.Join(s.dir, "devstack.log") }
 
 func (s *stack) awaitReady(ctx context.Context) error {
-	return poll(ctx, func() error {
+	return poll.Until(ctx, func() error {
 		select {
 		case err := <-s.ended:
 			s.ended <- err
-			return fatal{fmt.Errorf("devstack ended early: %w", err)}
+			return poll.Permanent(fmt.Errorf("devstack ended early: %w", err))
 		default:
 		}
 		if err := s.readEnv(); err != nil {

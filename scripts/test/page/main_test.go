@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"example.com/todo/scripts/internal/poll"
+
 	"example.com/todo/platform/process"
 	"example.com/todo/scripts/internal/browser"
 	"example.com/todo/scripts/internal/console"
@@ -140,10 +142,10 @@ func startSystem(ctx context.Context) (*running, error) {
 		s.ended <- stack.Run(runCtx, tools, settings)
 		close(s.ended)
 	}()
-	err = poll(ctx, func() error {
+	err = poll.Until(ctx, func() error {
 		select {
 		case err := <-s.ended:
-			return fatal{fmt.Errorf("it ended: %w", err)}
+			return poll.Permanent(fmt.Errorf("it ended: %w", err))
 		default:
 		}
 		s.env, err = stack.Env(dir)
@@ -178,26 +180,6 @@ func (s *running) quoteOutput() error {
 	return fmt.Errorf("the output ends with:\n%s", text[max(0, len(text)-8000):])
 }
 
-// fatal is an error that ends a poll.
-type fatal struct{ error }
-
-// poll calls check until it succeeds, ctx ends, or the error is fatal.
-func poll(ctx context.Context, check func() error) error {
-	ticker := time.NewTicker(20 * time.Millisecond)
-	defer ticker.Stop()
-	for {
-		err := check()
-		if err == nil || errors.As(err, &fatal{}) {
-			return err
-		}
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("%w; the last error: %w", ctx.Err(), err)
-		case <-ticker.C:
-		}
-	}
-}
-
 // limit is how long a test waits for a condition: a busy machine takes ten times as long as an idle one.
 const limit = 40 * time.Second
 
@@ -217,7 +199,7 @@ func eventually(t *testing.T, check func() error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
-	if err := poll(ctx, check); err != nil {
+	if err := poll.Until(ctx, check); err != nil {
 		t.Fatal(err)
 	}
 }

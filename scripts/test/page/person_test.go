@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"example.com/todo/scripts/internal/poll"
+
 	"example.com/todo/scripts/internal/browser"
 )
 
@@ -153,7 +155,7 @@ func (one *tab) visit(path string) {
 			err = one.awaitScript(before)
 		}
 		if err != nil && one.person.networkChanges() == before && !strings.Contains(err.Error(), networkChanged) {
-			return fatal{err}
+			return poll.Permanent(err)
 		}
 		return err
 	})
@@ -163,9 +165,9 @@ func (one *tab) visit(path string) {
 func (one *tab) awaitScript(networkChanges int) error {
 	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
-	return poll(ctx, func() error {
+	return poll.Until(ctx, func() error {
 		if one.person.networkChanges() != networkChanges {
-			return fatal{errors.New("the machine's network has changed")}
+			return poll.Permanent(errors.New("the machine's network has changed"))
 		}
 		ready, err := browser.Evaluate[bool](one.Tab, "document.querySelector('[data-connection]') !== null")
 		if err == nil && !ready {
@@ -189,7 +191,7 @@ func (one *tab) try(action func() error) {
 	eventually(one.t, func() error {
 		err := action()
 		if err != nil && !errors.Is(err, browser.ErrNotReady) {
-			return fatal{err}
+			return poll.Permanent(err)
 		}
 		return err
 	})
