@@ -5,8 +5,6 @@ import (
 	"strings"
 
 	"google.golang.org/grpc"
-
-	"example.com/todo/platform/apperr"
 )
 
 // RateLimit returns the interceptors that limit clients. Each unary call and each stream
@@ -40,11 +38,5 @@ func (s *Server) countCall(ctx context.Context, method string) error {
 	if strings.HasPrefix(method, "/grpc.") { // health and reflection
 		return nil
 	}
-	decision := s.cfg.Allow(ctx, s.cfg.ClientIP(ctx))
-	if decision.Allowed {
-		return nil
-	}
-	err := apperr.New(apperr.RateLimited, "too many requests")
-	err.RetryAfter = decision.RetryAfter
-	return err
+	return s.cfg.Allow(ctx, s.cfg.ClientIP(ctx)).Err()
 }

@@ -3,7 +3,6 @@ package httpapi
 import (
 	"net/http"
 
-	"example.com/todo/platform/apperr"
 	"example.com/todo/platform/httpserver"
 )
 
@@ -13,9 +12,7 @@ func (a *api) limitRate(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		decision := a.Allow(r.Context(), a.ClientIP(r))
 		decision.SetHeaders(w.Header())
-		if !decision.Allowed {
-			err := apperr.New(apperr.RateLimited, "too many requests")
-			err.RetryAfter = decision.RetryAfter
+		if err := decision.Err(); err != nil {
 			httpserver.WriteProblem(w, r, err)
 			return
 		}

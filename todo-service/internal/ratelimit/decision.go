@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"strconv"
 	"time"
+
+	"example.com/todo/platform/apperr"
 )
 
 // Decision says whether a request is allowed, and how many its client has left. If the
@@ -17,6 +19,16 @@ type Decision struct {
 	Remaining  int           // requests left now
 	Reset      time.Duration // until the oldest counted request leaves the window; zero when none was counted
 	RetryAfter time.Duration // until a rejected request could pass; zero when Allowed
+}
+
+// Err returns nil if the request is allowed, and otherwise apperr.RateLimited.
+func (d Decision) Err() error {
+	if d.Allowed {
+		return nil
+	}
+	err := apperr.New(apperr.RateLimited, "too many requests")
+	err.RetryAfter = d.RetryAfter
+	return err
 }
 
 // SetHeaders sets the headers of draft-ietf-httpapi-ratelimit-headers-10: the policy, and

@@ -76,7 +76,7 @@ var loadAssets = sync.OnceValue(func() *assetSet {
 		if extension == ".js" && !slices.Contains([]string{"main.js", "early.js", "worker.js"}, name) {
 			set.modules = append(set.modules, name)
 		}
-		set.files[name] = asset{contentType: contentType, plain: content, gzipped: compress(content)}
+		set.files[name] = asset{contentType: contentType, plain: content, gzipped: compress(content, gzip.BestCompression)}
 	}
 	set.hash = hex.EncodeToString(sum.Sum(nil)[:8])
 	set.root = "/assets/" + set.hash
@@ -93,14 +93,6 @@ func stripComments(source []byte) []byte {
 	return commentLines.ReplaceAllFunc(source, func(comment []byte) []byte {
 		return bytes.Repeat([]byte("\n"), bytes.Count(comment, []byte("\n")))
 	})
-}
-
-func compress(content []byte) []byte {
-	var buffer bytes.Buffer
-	w, _ := gzip.NewWriterLevel(&buffer, gzip.BestCompression) // the level is valid
-	_, _ = w.Write(content)                                    // a buffer returns no error
-	_ = w.Close()
-	return buffer.Bytes()
 }
 
 // serve writes an asset. A request with another hash comes from a document that a replica

@@ -5,7 +5,6 @@ import (
 	"mime"
 	"net/http"
 
-	"example.com/todo/platform/apperr"
 	"example.com/todo/todo-service/internal/task"
 )
 
@@ -84,12 +83,7 @@ func (p *page) readForm(w http.ResponseWriter, r *http.Request) bool {
 func (p *page) allow(w http.ResponseWriter, r *http.Request) error {
 	decision := p.Allow(r.Context(), p.ClientIP(r))
 	decision.SetHeaders(w.Header())
-	if decision.Allowed {
-		return nil
-	}
-	err := apperr.New(apperr.RateLimited, "too many requests")
-	err.RetryAfter = decision.RetryAfter
-	return err
+	return decision.Err()
 }
 
 // readTarget reads the task that the form changes, if it changes one.
