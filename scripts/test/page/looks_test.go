@@ -107,6 +107,35 @@ func TestPageFitsEveryWindow(t *testing.T) {
 	p.inspect("history, narrow")
 }
 
+// A tool that is not drawn has its place, its name and its key nevertheless.
+func TestToolsAreDrawnUnderThePointerAndWithTheFocus(t *testing.T) {
+	var first, second task
+	p := arrive(t, func() { first, second = create(t, "Learn Go", 90), create(t, "Learn gRPC", 10) })
+	for _, made := range []task{first, second} {
+		for _, name := range []string{"Rename", "History", "Delete", "More"} {
+			p.await(p.row(made.ID).Element("button", name))
+		}
+	}
+	awaitDrawn := func(id int64, want ...string) {
+		t.Helper()
+		expression := fmt.Sprintf(`[...document.querySelectorAll("li[data-id='%d'] .tools button")].filter((e) =>
+			getComputedStyle(e).opacity === '1' && getComputedStyle(e, '::before').display !== 'none').map((e) => e.ariaLabel)`, id)
+		eventually(t, func() error {
+			if got := evaluate[[]string](p.tab, expression); !slices.Equal(got, want) {
+				return fmt.Errorf("task %d has %q, want %q", id, got, want)
+			}
+			return nil
+		})
+	}
+	all := []string{"Rename", "History", "Delete", "More"}
+	awaitDrawn(first.ID, "More")
+	p.try(p.row(second.ID).Hover)
+	awaitDrawn(second.ID, all...)
+	awaitDrawn(first.ID, "More")
+	p.goTo(first.ID)
+	awaitDrawn(first.ID, all...)
+}
+
 // What is touched is at least 24 px wide and high, and a row 44 px.
 func TestTargetsAreLargeEnoughForFingers(t *testing.T) {
 	p := arriveWith(t, touch, prepareTitles(t))
