@@ -68,18 +68,21 @@ export function showTime(element, now = Date.now()) {
   }
 }
 
+/** How long ages are brought up to date in one frame, in ms. */
+const BUDGET = 4;
+
 /**
- * Brings the ages below root up to date every 30 s, 300 of them at a time, so that a long
- * list does not delay a frame.
+ * Brings the ages below root up to date every 30 s, in portions, so that a long list does
+ * not delay a frame.
  * @param {Element} root
  */
 export function keepTimesFresh(root) {
-  const refresh = (elements, start, now) => {
-    const end = Math.min(start + 300, elements.length);
-    for (let i = start; i < end; i++) showTime(elements[i], now);
-    if (end < elements.length) requestAnimationFrame(() => refresh(elements, end, now));
+  const refresh = (elements, index, now) => {
+    const end = performance.now() + BUDGET;
+    while (index < elements.length && performance.now() < end) showTime(elements[index++], now);
+    if (index < elements.length) requestAnimationFrame(() => refresh(elements, index, now));
   };
   setInterval(() => {
-    if (!document.hidden) refresh(root.getElementsByTagName('time'), 0, Date.now());
+    if (!document.hidden) refresh(root.querySelectorAll('time'), 0, Date.now());
   }, 30_000);
 }
