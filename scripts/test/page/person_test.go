@@ -307,6 +307,7 @@ func (one *tab) hide() (show func()) {
 	}
 	reveal, err := one.Hide()
 	one.do(err)
+	one.t.Cleanup(func() { _ = reveal() }) // a hidden tab has no frames, and so no screenshot of a failed test
 	noticed("hidden")
 	return func() {
 		one.t.Helper()
