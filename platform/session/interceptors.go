@@ -1,0 +1,68 @@
+package session
+
+import (
+	"context"
+	"strings"
+
+	middleware "github.com/grpc-ecosystem/go-grpc-middleware/v2"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/metadata"
+
+	"example.com/todo/platform/apperr"
+)
+
+// openService is the prefix of the methods without a session: probes have none.
+const openService = "/grpc.health.v1.Health/"
+
+// CallToken returns the well-formed token of a gRPC call, or apperr.Unauthenticated. It
+// ignores cookies.
+func (a *Authenticator) CallToken(ctx context.Context) (string, error) {
+	values := metadata.ValueFromIncomingContext(ctx, "authorization")
+	if len(values) == 0 {
+		return "", unauthenticated(errNoToken)
+	}
+	return parseBearer(values)
+}
+
+// Unary authenticates unary calls, except those of the health service. The method has the
+// session in its context.
+func (a *Authenticator) Unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, next grpc.UnaryHandler) (any, error) {
+	if strings.HasPrefix(info.FullMethod, openService) {
+		return next(ctx, req)
+	}
+	ctx, err := a.authenticateCall(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return next(ctx, req)
+}
+
+// Stream is Unary for streams. The stream ends with its session: see Watcher.
+func (a *Authenticator) Stream(srv any, stream grpc.ServerStream, info *grpc.StreamServerInfo, next grpc.StreamHandler) error {
+	if strings.HasPrefix(info.FullMethod, openService) {
+		return next(srv, stream)
+	}
+	ctx, err := a.authenticateCall(stream.Context())
+	if err != nil {
+		return err
+	}
+	ctx, stop := a.Watcher.Watch(ctx)
+	defer stop()
+	err = next(srv, &middleware.WrappedServerStream{ServerStream: stream, WrappedContext: ctx})
+	if reason, ok := context.Cause(ctx).(*apperr.Error); ok { //nolint:errorlint // exactly what the watcher set
+		return reason
+	}
+	return err
+}
+
+func (a *Authenticator) authenticateCall(ctx context.Context) (context.Context, error) {
+	token, err := a.CallToken(ctx)
+	if err != nil {
+		return nil, err
+	}
+	checked, err := a.Check(ctx, token)
+	if err != nil {
+		return nil, err
+	}
+	return WithSession(ctx, checked), nil
+}
