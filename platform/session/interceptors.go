@@ -2,13 +2,12 @@ package session
 
 import (
 	"context"
+	"errors"
 	"strings"
 
 	middleware "github.com/grpc-ecosystem/go-grpc-middleware/v2"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/metadata"
-
-	"example.com/todo/platform/apperr"
 )
 
 // openService is the prefix of the methods without a session: probes have none.
@@ -49,7 +48,8 @@ func (a *Authenticator) Stream(srv any, stream grpc.ServerStream, info *grpc.Str
 	ctx, stop := a.Watcher.Watch(ctx)
 	defer stop()
 	err = next(srv, &middleware.WrappedServerStream{ServerStream: stream, WrappedContext: ctx})
-	if reason, ok := context.Cause(ctx).(*apperr.Error); ok { //nolint:errorlint // exactly what the watcher set
+	// An end of the stream's own context has the same cause in both.
+	if reason := context.Cause(ctx); reason != nil && !errors.Is(context.Cause(stream.Context()), reason) {
 		return reason
 	}
 	return err
