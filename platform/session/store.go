@@ -41,15 +41,15 @@ var (
 // Store stores sessions in Redis. Its errors are apperr.Unavailable unless they are
 // documented otherwise: a method that fails may have taken effect, and is safe to repeat.
 type Store struct {
-	client goredis.UniversalClient
-	prefix string // of all keys
-	cfg    Config
+	client       goredis.UniversalClient
+	cfg          Config
+	checkTimeout time.Duration
 }
 
 // NewStore returns a Store with the key prefix of cfg. It does not dial. The Redis must
 // not evict keys: a session in no list of its user survives RevokeAll.
 func NewStore(client goredis.UniversalClient, cfg Config) *Store {
-	return &Store{client: client, prefix: cfg.KeyPrefix, cfg: cfg}
+	return &Store{client: client, cfg: cfg, checkTimeout: checkTimeout}
 }
 
 // Create stores a new session of the user and returns its token, which cannot be read
@@ -79,7 +79,7 @@ func (s *Store) Check(ctx context.Context, token string) (Session, error) {
 		return Session{}, err
 	}
 	// Without a circuit breaker: the timeout bounds what a frozen Redis costs a request.
-	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
+	ctx, cancel := context.WithTimeout(ctx, s.checkTimeout)
 	defer cancel()
 	script, args := s.CheckScript()
 	return s.DecodeCheck(key, script.Run(ctx, s.client, []string{key}, args...))
@@ -158,10 +158,10 @@ func (s *Store) revoke(ctx context.Context, userID int64, which, id string) (del
 	return deleted, nil
 }
 
-func (s *Store) sessionKey(hash string) string { return s.prefix + "session:" + hash }
+func (s *Store) sessionKey(hash string) string { return s.cfg.KeyPrefix + "session:" + hash }
 
 func (s *Store) listKey(userID int64) string {
-	return s.prefix + "sessions:" + strconv.FormatInt(userID, 10)
+	return s.cfg.KeyPrefix + "sessions:" + strconv.FormatInt(userID, 10)
 }
 
 // decodeSession decodes id, user id, role, and the times created at, last seen and expires at.
