@@ -189,7 +189,9 @@ func TestEveryRequestWithoutASessionGetsTheSameBody(t *testing.T) {
 func TestOpenRequestsPassWithoutASessionButNotWithATokenInTheURL(t *testing.T) {
 	t.Parallel()
 	auth := &session.Authenticator{
-		Check:  func(context.Context, string) (session.Session, error) { return session.Session{}, errors.New("checked") },
+		Check: func(context.Context, string) (session.Session, error) {
+			return session.Session{}, errors.New("checked")
+		},
 		IsOpen: func(r *http.Request) bool { return r.Method == http.MethodPost && r.URL.Path == "/sessions" },
 	}
 	for target, want := range map[string]int{"POST /sessions": 204, "GET /sessions": 500, "POST /sessions?token=x": 400, "POST /sessions/1": 500} {
