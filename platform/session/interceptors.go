@@ -57,7 +57,9 @@ func (a *Authenticator) Stream(srv any, stream grpc.ServerStream, info *grpc.Str
 }
 
 // clientStream is a stream of several messages of the client.
-type clientStream struct{ *middleware.WrappedServerStream }
+type clientStream struct {
+	*middleware.WrappedServerStream
+}
 
 // RecvMsg also ends with the context of the session. grpc-go's waits for the client.
 func (s clientStream) RecvMsg(message any) error {

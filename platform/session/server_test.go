@@ -96,12 +96,12 @@ func startServer(t *testing.T, store *session.Store) *server {
 // get sends a request with the token in a header and returns the status.
 func (s *server) get(t *testing.T, token string) int {
 	t.Helper()
-	resp := s.open(t, "/", token)
-	resp.Body.Close()
-	return resp.StatusCode
+	status, _ := s.open(t, "/", token)
+	return status
 }
 
-func (s *server) open(t *testing.T, path, token string) *http.Response {
+// open sends a request and returns status and body, which is closed when the test ends.
+func (s *server) open(t *testing.T, path, token string) (status int, body io.Reader) {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.http.URL+path, nil)
 	if err != nil {
@@ -115,7 +115,7 @@ func (s *server) open(t *testing.T, path, token string) *http.Response {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { resp.Body.Close() })
-	return resp
+	return resp.StatusCode, resp.Body
 }
 
 // reflect opens a stream of the reflection service and returns the error of its first answer.
@@ -169,7 +169,7 @@ func TestRevokedSessionEndsTheStreamsOfEveryReplicaWithinASecond(t *testing.T) {
 	token, created := f.create(t, ann)
 	keptToken, _ := f.create(t, ann)
 	var ended []chan time.Time
-	var kept []*http.Response
+	var kept []io.Reader
 	wait := func(receive func()) {
 		at := make(chan time.Time, 1)
 		ended = append(ended, at)
@@ -189,14 +189,15 @@ func TestRevokedSessionEndsTheStreamsOfEveryReplicaWithinASecond(t *testing.T) {
 				t.Errorf("the call ended with %v", err)
 			}
 		})
-		events := s.open(t, "/events", token)
+		_, events := s.open(t, "/events", token)
 		wait(func() {
 			var body strings.Builder
-			if _, err := io.Copy(&body, events.Body); err != nil || !strings.Contains(body.String(), "no valid session") {
+			if _, err := io.Copy(&body, events); err != nil || !strings.Contains(body.String(), "no valid session") {
 				t.Errorf("the response is %q, %v", body.String(), err)
 			}
 		})
-		kept = append(kept, s.open(t, "/events", keptToken))
+		_, other := s.open(t, "/events", keptToken)
+		kept = append(kept, other)
 	}
 	revoked := time.Now()
 	if err := f.Revoke(t.Context(), ann.ID, created.ID); err != nil {
@@ -207,8 +208,8 @@ func TestRevokedSessionEndsTheStreamsOfEveryReplicaWithinASecond(t *testing.T) {
 			t.Errorf("a stream ended after %v", took)
 		}
 	}
-	for _, resp := range kept {
-		if n, err := resp.Body.Read(make([]byte, 100)); n != len("open\n") || err != nil {
+	for _, body := range kept {
+		if n, err := body.Read(make([]byte, 100)); n != len("open\n") || err != nil {
 			t.Errorf("the stream of another session: %d bytes, %v", n, err)
 		}
 	}

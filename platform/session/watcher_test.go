@@ -65,6 +65,7 @@ func runWatcher(t *testing.T) (*Watcher, *sessionTable) {
 			t.Errorf("Run returned %v", err)
 		}
 	})
+	<-time.After(time.Millisecond) // so that nothing else happens at the time of a pass
 	return w, table
 }
 
