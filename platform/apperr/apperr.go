@@ -1,4 +1,4 @@
-// Package apperr defines application errors: seven kinds, independent of any transport.
+// Package apperr defines application errors: nine kinds, independent of any transport.
 // The domain returns them; each transport maps the kinds to its own codes in one table.
 package apperr
 
@@ -18,6 +18,8 @@ type Kind int
 const (
 	Internal           Kind = iota // a defect or an unexpected state; details go to the log only
 	Invalid                        // well-formed input that violates a rule; Fields has the violations
+	Unauthenticated                // the caller has not signed in, or its session has ended
+	PermissionDenied               // the caller is known and may not do this
 	NotFound                       // the requested object does not exist
 	PreconditionFailed             // the object has another version than the caller expects
 	Gone                           // a resume point that the event log no longer has, or never had

@@ -18,6 +18,8 @@ import (
 var codeOf = map[apperr.Kind]codes.Code{
 	apperr.Internal:           codes.Internal,
 	apperr.Invalid:            codes.InvalidArgument,
+	apperr.Unauthenticated:    codes.Unauthenticated,
+	apperr.PermissionDenied:   codes.PermissionDenied,
 	apperr.NotFound:           codes.NotFound,
 	apperr.PreconditionFailed: codes.Aborted,
 	apperr.Gone:               codes.OutOfRange,

@@ -53,6 +53,8 @@ func TestStatusMapsEachKindToItsCodeAndDetails(t *testing.T) {
 	}{
 		"invalid": {invalid, codes.InvalidArgument, "title must not be empty", []any{&errdetails.BadRequest{
 			FieldViolations: []*errdetails.BadRequest_FieldViolation{{Field: "title", Description: "must not be empty"}}}}},
+		"unauthenticated":     {apperr.New(apperr.Unauthenticated, "sign in"), codes.Unauthenticated, "sign in", nil},
+		"permission denied":   {apperr.New(apperr.PermissionDenied, "not yours"), codes.PermissionDenied, "not yours", nil},
 		"not found":           {apperr.New(apperr.NotFound, "no such task"), codes.NotFound, "no such task", nil},
 		"precondition failed": {apperr.New(apperr.PreconditionFailed, "it moved on"), codes.Aborted, "it moved on", nil},
 		"gone":                {apperr.New(apperr.Gone, "too old"), codes.OutOfRange, "too old", nil},

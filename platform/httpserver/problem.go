@@ -28,6 +28,8 @@ type problem struct {
 var statusOf = map[apperr.Kind]int{
 	apperr.Internal:           http.StatusInternalServerError,
 	apperr.Invalid:            http.StatusUnprocessableEntity,
+	apperr.Unauthenticated:    http.StatusUnauthorized,
+	apperr.PermissionDenied:   http.StatusForbidden,
 	apperr.NotFound:           http.StatusNotFound,
 	apperr.PreconditionFailed: http.StatusPreconditionFailed,
 	apperr.Gone:               http.StatusGone,
@@ -54,7 +56,7 @@ func StatusError(status int, format string, args ...any) error {
 var errHalfClosed = apperr.New(apperr.Unavailable, "the client closed its side of the connection before the response; the request was aborted")
 
 // WriteProblem sends the problem document of err: a StatusError, or that of apperr.Of(err),
-// with Retry-After when a retry may help. Causes are logged by Instrument, never sent.
+// with Retry-After when a retry may help, and WWW-Authenticate with 401. Causes are logged by Instrument, never sent.
 func WriteProblem(w http.ResponseWriter, r *http.Request, err error) {
 	state := requestStateOf(r.Context())
 	state.err = err
@@ -73,8 +75,11 @@ func WriteProblem(w http.ResponseWriter, r *http.Request, err error) {
 		if f.RetryAfter > 0 {
 			p.Detail += fmt.Sprintf("; try again in %d s", retryAfterSeconds(f.RetryAfter))
 		}
-		if f.Kind == apperr.RateLimited || f.Kind == apperr.Unavailable {
+		switch f.Kind {
+		case apperr.RateLimited, apperr.Unavailable:
 			w.Header().Set("Retry-After", strconv.Itoa(retryAfterSeconds(f.RetryAfter)))
+		case apperr.Unauthenticated:
+			w.Header().Set("WWW-Authenticate", "Bearer")
 		}
 	}
 	p.Title = http.StatusText(p.Status)

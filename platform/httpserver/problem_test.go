@@ -30,10 +30,13 @@ func TestWriteProblemMapsEachKindToItsStatusAndMessage(t *testing.T) {
 		message    string
 		detail     string
 		retryAfter string
+		challenge  string // WWW-Authenticate
 		errors     []any
 	}{
 		"invalid": {err: invalid, status: 422, title: "Unprocessable Entity", message: "title must not be empty; priority must be at most 100",
 			errors: []any{map[string]any{"name": "title", "problem": "must not be empty"}, map[string]any{"name": "priority", "problem": "must be at most 100"}}},
+		"unauthenticated":     {err: apperr.New(apperr.Unauthenticated, "sign in"), status: 401, title: "Unauthorized", message: "sign in", challenge: "Bearer"},
+		"permission denied":   {err: apperr.New(apperr.PermissionDenied, "not yours"), status: 403, title: "Forbidden", message: "not yours"},
 		"not found":           {err: fmt.Errorf("x: %w", apperr.New(apperr.NotFound, "no such task")), status: 404, title: "Not Found", message: "no such task"},
 		"precondition failed": {err: apperr.New(apperr.PreconditionFailed, "it moved on"), status: 412, title: "Precondition Failed", message: "it moved on"},
 		"gone":                {err: apperr.New(apperr.Gone, "too old"), status: 410, title: "Gone", message: "too old"},
@@ -64,6 +67,7 @@ func TestWriteProblemMapsEachKindToItsStatusAndMessage(t *testing.T) {
 				t.Error(diff)
 			}
 			if rec.Code != test.status || rec.Header().Get("Retry-After") != test.retryAfter ||
+				rec.Header().Get("WWW-Authenticate") != test.challenge ||
 				rec.Header().Get("Content-Type") != "application/problem+json" || rec.Header().Get("ETag") != "" {
 				t.Errorf("got %d with %v", rec.Code, rec.Header())
 			}
