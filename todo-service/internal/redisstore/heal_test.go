@@ -9,20 +9,28 @@ import (
 
 	"example.com/todo/platform/testenv"
 	"example.com/todo/todo-service/internal/redisstore"
+	"example.com/todo/todo-service/internal/task"
 )
 
 func invalidate(t *testing.T, cache *redisstore.ListCache, eventID string) {
 	t.Helper()
-	if err := cache.Invalidate(t.Context(), eventID); err != nil {
+	if err := cache.Invalidate(t.Context(), 0, eventID); err != nil {
 		t.Fatal(err)
 	}
 }
 
 func heal(t *testing.T, cache *redisstore.ListCache, eventIDs ...string) {
 	t.Helper()
-	if err := cache.Heal(t.Context(), eventIDs); err != nil {
+	if err := cache.Heal(t.Context(), events(0, eventIDs...)); err != nil {
 		t.Fatal(err)
 	}
+}
+
+func events(owner task.Owner, ids ...string) (events []redisstore.CommittedEvent) {
+	for _, id := range ids {
+		events = append(events, redisstore.CommittedEvent{ID: id, Owner: owner})
+	}
+	return events
 }
 
 func TestHealInvalidatesOnlyForUnconfirmedEvents(t *testing.T) {
@@ -47,7 +55,7 @@ func TestHealInvalidatesOnlyForUnconfirmedEvents(t *testing.T) {
 		"Redis refused one": {func(t *testing.T, s *testRedis, writer, _ *redisstore.ListCache) {
 			invalidate(t, writer, "e1")
 			s.network.down.Store(true)
-			if err := writer.Invalidate(t.Context(), "e2"); err == nil {
+			if err := writer.Invalidate(t.Context(), 0, "e2"); err == nil {
 				t.Error("an invalidation succeeded without Redis")
 			}
 			s.network.down.Store(false)
@@ -109,11 +117,11 @@ func TestHealOfConfirmedEventsRecoversNoFailedInvalidation(t *testing.T) {
 	invalidate(t, writer, "e1")
 	testenv.Eventually(t, "the list is cached", func() bool { return load(t, writer, &fakeDatabase{body: `["old"]`}).Hit })
 	s.network.down.Store(true)
-	if err := cache.Invalidate(t.Context(), "e2"); err == nil {
+	if err := cache.Invalidate(t.Context(), 0, "e2"); err == nil {
 		t.Error("an invalidation succeeded without Redis")
 	}
 	s.network.down.Store(false)
-	testenv.Eventually(t, "Heal reaches Redis", func() bool { return cache.Heal(t.Context(), []string{"e1"}) == nil })
+	testenv.Eventually(t, "Heal reaches Redis", func() bool { return cache.Heal(t.Context(), events(0, "e1")) == nil })
 	expectLoad(t, cache, &fakeDatabase{body: `["new"]`}, false)
 }
 
@@ -121,27 +129,27 @@ func TestHealHandlesMoreEventsThanOneRedisCommandTakes(t *testing.T) {
 	t.Parallel()
 	s, cache := openCache(t)
 	loadScripts(t, cache)
-	const events = 2_500 // more than one command of the script takes
+	const count = 2_500 // more than one command of the script takes
 	_, release := holdReplies(s)
 	defer release()
 	var ids []string
-	for i := range events {
+	for i := range count {
 		ids = append(ids, fmt.Sprintf("0198c0de-0000-7000-8000-%012d", i))
 	}
-	done := make(chan error, events)
+	done := make(chan error, count)
 	for _, id := range ids {
-		go func() { done <- cache.Invalidate(t.Context(), id) }()
+		go func() { done <- cache.Invalidate(t.Context(), 0, id) }()
 	}
 	release()
-	for range events {
+	for range count {
 		if err := <-done; err != nil {
 			t.Fatal(err)
 		}
 	}
 	// With too many writers at once, some ids are dropped, and Heal invalidates for them.
 	confirmed := s.SCard(t.Context(), s.prefix+list+":confirmed").Val()
-	if confirmed == 0 || confirmed > events {
-		t.Errorf("%d of %d events are confirmed", confirmed, events)
+	if confirmed == 0 || confirmed > count {
+		t.Errorf("%d of %d events are confirmed", confirmed, count)
 	}
 	heal(t, cache, ids...)
 	if left := s.SCard(t.Context(), s.prefix+list+":confirmed").Val(); left != 0 {
@@ -177,7 +185,7 @@ func TestInvalidateBoundsTheEventsThatWaitForRedis(t *testing.T) {
 	loadScripts(t, cache)
 	s.network.down.Store(true)
 	for range 3_000 {
-		if err := cache.Invalidate(t.Context(), strings.Repeat("x", 36)); err == nil {
+		if err := cache.Invalidate(t.Context(), 0, strings.Repeat("x", 36)); err == nil {
 			t.Fatal("an invalidation succeeded without Redis")
 		}
 	}
@@ -208,7 +216,7 @@ func TestHealInvalidatesAfterRedisLostAConfirmedInvalidation(t *testing.T) {
 		t.Fatalf("Redis came back with %q, want what the snapshot had", restored)
 	}
 	// Heal fails until the circuit breaker has closed; the live pass repeats it.
-	testenv.Eventually(t, "healed", func() bool { return cache.Heal(t.Context(), []string{"earlier", "e1"}) == nil })
+	testenv.Eventually(t, "healed", func() bool { return cache.Heal(t.Context(), events(0, "earlier", "e1")) == nil })
 	if left := s.Exists(t.Context(), s.prefix+list).Val(); left != 0 {
 		t.Error("the list from before the write is still there")
 	}

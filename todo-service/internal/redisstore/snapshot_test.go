@@ -31,7 +31,7 @@ func TestListCacheServesNoListFromAnOlderSnapshot(t *testing.T) {
 				t.Helper()
 				for range 3 {
 					for whose, cache := range caches {
-						if list, err := cache.Load(t.Context(), query); err != nil || string(list.Body) != content {
+						if list, err := cache.Load(t.Context(), 0, query); err != nil || string(list.Body) != content {
 							t.Errorf("%s: %s read %q, error %v, want the %s list", when, whose, list.Body, err, content)
 						}
 					}
