@@ -3,6 +3,7 @@ package redisstore_test
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -219,5 +220,76 @@ func TestHealInvalidatesAfterRedisLostAConfirmedInvalidation(t *testing.T) {
 	testenv.Eventually(t, "healed", func() bool { return cache.Heal(t.Context(), events(0, "earlier", "e1")) == nil })
 	if left := s.Exists(t.Context(), s.prefix+list).Val(); left != 0 {
 		t.Error("the list from before the write is still there")
+	}
+}
+
+func TestHealInvalidatesTheListsOfTheUsersOfUnconfirmedEvents(t *testing.T) {
+	t.Parallel()
+	s, cache := openCache(t)
+	all := []task.Owner{7, 8, 9, 0}
+	fillUsers(t, cache, all...)
+	for _, user := range all {
+		invalidateUser(t, cache, user, fmt.Sprint("e", user))
+	}
+	expectHeal := func(when string, batch []redisstore.CommittedEvent, invalidated ...task.Owner) {
+		t.Helper()
+		databases := fillUsers(t, cache, all...)
+		trips := s.network.roundTrips.Load()
+		if err := cache.Heal(t.Context(), batch); err != nil {
+			t.Fatal(err)
+		}
+		if trips = s.network.roundTrips.Load() - trips; trips > 2 { // both kinds of events usually share one
+			t.Errorf("%s: it took %d round trips", when, trips)
+		}
+		for user, d := range databases {
+			expectUserLoad(t, cache, user, d, !slices.Contains(invalidated, user))
+		}
+	}
+	confirmed := slices.Concat(events(7, "e7"), events(0, "e0"), events(8, "e8"))
+	expectHeal("all confirmed", confirmed)
+	expectHeal("the events come again", confirmed, 7, 8, 0)
+	expectHeal("one user's event is not confirmed", slices.Concat(events(8, "lost"), events(9, "e9")), 8, 9)
+	if left := s.Exists(t.Context(), s.prefix+list+":users:confirmed").Val(); left != 0 {
+		t.Error("there are still confirmations")
+	}
+}
+
+func TestHealHandlesEventsOfManyUsers(t *testing.T) {
+	t.Parallel()
+	s, cache := openCache(t)
+	const users = 3_000 // more keys than one command of the script takes
+	fillUsers(t, cache, 1, users)
+	var batch []redisstore.CommittedEvent
+	for user := range task.Owner(users) {
+		batch = append(batch, events(user+1, fmt.Sprint("e", user+1))...)
+	}
+	if err := cache.Heal(t.Context(), batch); err != nil {
+		t.Fatal(err)
+	}
+	for _, user := range []task.Owner{1, users} {
+		if s.Exists(t.Context(), s.prefix+listKey(user)).Val() != 0 {
+			t.Errorf("the list of user %d is still there", user)
+		}
+	}
+}
+
+func TestInvalidateBoundsTheConfirmationsOfUsersInRedis(t *testing.T) {
+	t.Parallel()
+	s, cache := openCache(t)
+	key, ctx := s.prefix+list+":users:confirmed", t.Context()
+	invalidateUser(t, cache, 7, "e0")
+	if ttl := s.TTL(ctx, key).Val(); ttl <= 290*time.Second || ttl > 300*time.Second {
+		t.Errorf("their TTL is %v, want 300 s", ttl)
+	}
+	ids := make([]any, 0, 10_000)
+	for i := range cap(ids) {
+		ids = append(ids, i)
+	}
+	if err := s.SAdd(ctx, key, ids...).Err(); err != nil {
+		t.Fatal(err)
+	}
+	invalidateUser(t, cache, 8, "e1")
+	if got := s.SMembers(ctx, key).Val(); len(got) != 1 || got[0] != "e1" {
+		t.Errorf("%d confirmations are kept, want only the last", len(got))
 	}
 }

@@ -94,7 +94,7 @@ func (l *Limiter) decide(ctx context.Context, call pending) ratelimit.Decision {
 			l.unavailable.Inc()
 			l.outage.Record(ctx, err)
 		}
-		return ratelimit.Decision{Allowed: true, Limit: l.cfg.Requests, Window: l.cfg.Window, Remaining: l.cfg.Requests}
+		return l.uncounted()
 	}
 	l.outage.Record(ctx, nil)
 	batch, index := got.(batchDecision), call.ticket.Index
@@ -109,6 +109,11 @@ func (l *Limiter) decide(ctx context.Context, call pending) ratelimit.Decision {
 		decision.RetryAfter = batch.retry
 	}
 	return decision
+}
+
+// uncounted returns the decision about a request that is not counted: it passes.
+func (l *Limiter) uncounted() ratelimit.Decision {
+	return ratelimit.Decision{Allowed: true, Limit: l.cfg.Requests, Window: l.cfg.Window, Remaining: l.cfg.Requests}
 }
 
 // allowCommand counts the requests of a budget. Its result is a batchDecision.
