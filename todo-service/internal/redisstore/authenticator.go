@@ -34,6 +34,9 @@ type Authenticator struct {
 	cfg   AuthenticatorConfig
 	users *lru.Cache[string, task.Owner] // by the session's key
 
+	checkScript *goredis.Script
+	checkArgs   []any
+
 	outage      *retry.Outage
 	unavailable prometheus.Counter
 }
@@ -65,6 +68,9 @@ func NewAuthenticator(cfg AuthenticatorConfig) *Authenticator {
 		}),
 	}
 	a.outage.Settle = settleTime
+	if cfg.Sessions != nil {
+		a.checkScript, a.checkArgs = cfg.Sessions.CheckScript()
+	}
 	return a
 }
 
@@ -95,7 +101,7 @@ func (a *Authenticator) Authenticate(ctx context.Context, r AuthRequest) (contex
 		return ctx, a.cfg.Limiter.Allow(ctx, r.Client), err
 	}
 
-	check := a.cfg.Pipeline.start(ctx, checkCommand{a.cfg.Sessions, key})
+	check := a.cfg.Pipeline.start(ctx, checkCommand{a, key})
 	user, remembered := a.users.Get(key)
 	var started ownerCommands
 	if remembered {
@@ -157,16 +163,16 @@ func (a *Authenticator) waitForCheck(ctx context.Context, check pending) (sessio
 
 // checkCommand checks the session with the key. Its result is a session.Session.
 type checkCommand struct {
-	sessions *session.Store
-	key      string
+	authenticator *Authenticator
+	key           string
 }
 
 func (c checkCommand) build(int) scriptCall {
-	script, args := c.sessions.CheckScript()
+	a := c.authenticator
 	return scriptCall{
-		script: script,
+		script: a.checkScript,
 		keys:   []string{c.key},
-		args:   args,
-		decode: func(reply *goredis.Cmd) (any, error) { return c.sessions.DecodeCheck(c.key, reply) },
+		args:   a.checkArgs,
+		decode: func(reply *goredis.Cmd) (any, error) { return a.cfg.Sessions.DecodeCheck(c.key, reply) },
 	}
 }

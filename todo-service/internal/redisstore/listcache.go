@@ -36,6 +36,8 @@ type ListCache struct {
 	// The lookups' texts are unique for these keys; see lookupCommand.
 	lookupScript, lookupUserScript *goredis.Script
 
+	forgetUsers *scriptCall // invalidates the lists of all users
+
 	queries  coalesce.Flights[flightKey, listcache.Entry]
 	fallback *fallbackQueries // for readers without a generation
 
@@ -86,6 +88,7 @@ func NewListCache(pipeline *AutoPipeline, prefix string, log *slog.Logger, reg p
 		refusedFills:     counter("todo_cache_fills_refused_total", "Lists not stored because a write overtook them."),
 		unconfirmed:      counter("todo_cache_unconfirmed_invalidations_total", "Invalidations that Redis did not confirm."),
 	}
+	c.forgetUsers = &scriptCall{script: forgetUsersScript, keys: []string{c.keys.epoch}, decode: decodeBool}
 	c.outage.Settle = settleTime
 	c.queries.Timeout = queryTimeout
 	return c

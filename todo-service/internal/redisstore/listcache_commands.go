@@ -73,8 +73,7 @@ func (l lookupCommand) build(int) scriptCall {
 		decode:     func(reply *goredis.Cmd) (any, error) { return l.decode(reply, local) },
 	}
 	if l.owner != 0 {
-		forget := forgetUsersCommand{c}.build(1)
-		call.script, call.onNoScript = c.lookupUserScript, &forget
+		call.script, call.onNoScript = c.lookupUserScript, c.forgetUsers
 		call.keys = c.keys.ofUser(l.owner, c.keys.epoch)
 	}
 	return call
@@ -156,9 +155,7 @@ func (c invalidateOwnerlessCommand) build(int) scriptCall {
 // forgetUsersCommand invalidates the lists of all users. Its result is true.
 type forgetUsersCommand struct{ cache *ListCache }
 
-func (c forgetUsersCommand) build(int) scriptCall {
-	return scriptCall{script: forgetUsersScript, keys: []string{c.cache.keys.epoch}, decode: decodeBool}
-}
+func (c forgetUsersCommand) build(int) scriptCall { return *c.cache.forgetUsers }
 
 // healCall invalidates the list without an owner unless the events are confirmed. Its
 // result is whether it invalidated.
