@@ -85,6 +85,20 @@ func TestListCacheKeepsAListForEachUser(t *testing.T) {
 	expectLoad(t, redisstore.NewListCache(s.replica(), s.prefix, s.log(), nil), &fakeDatabase{body: `["of 0"]`}, true)
 }
 
+func TestListCacheShowsNoUserAListThatWasPrefetchedForAnother(t *testing.T) {
+	t.Parallel()
+	_, cache := openCache(t)
+	databases := fillUsers(t, cache, 7, 8, 0)
+	for _, prefetched := range []task.Owner{7, 8, 0} {
+		ctx := cache.Prefetch(t.Context(), prefetched)
+		for owner, d := range databases {
+			if got, err := cache.Load(ctx, owner, d.query); err != nil || string(got.Body) != d.body {
+				t.Errorf("user %d got %s, %v; want %s", owner, got.Body, err, d.body)
+			}
+		}
+	}
+}
+
 func TestListCacheRefusesAFillOfAnOldGenerationOfAUser(t *testing.T) {
 	t.Parallel()
 	remove := func(s *testRedis, keys ...string) {
