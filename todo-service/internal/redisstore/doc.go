@@ -35,16 +35,18 @@
 //
 //   - An invalidation deletes the generation, and the next lookup makes a new one, which
 //     expires after an hour. A list without its generation is not served.
+//
 //   - A Redis that lost its scripts may have come back with lists older than confirmed
 //     invalidations. A generation begins with the epoch of all users' lists: deleting that
 //     one key makes every user's list unusable.
+//
 //   - The confirmed events of all users are one set. If one event of a batch is not
 //     confirmed, the lists of all users of that batch are invalidated.
 //
-//	<prefix>tasks:all                     list without an owner
-//	<prefix>tasks:all:beside, :generation, :confirmed
-//	<prefix>tasks:all:<user id>           list of a user
-//	<prefix>tasks:all:<user id>:beside, :generation
-//	<prefix>tasks:all:users:epoch, :users:confirmed
-//	<prefix>ratelimit:<address>, <prefix>ratelimit:user:<user id>
+//     <prefix>tasks:all                     list without an owner
+//     <prefix>tasks:all:beside, :generation, :confirmed
+//     <prefix>tasks:all:<user id>           list of a user
+//     <prefix>tasks:all:<user id>:beside, :generation
+//     <prefix>tasks:all:users:epoch, :users:confirmed
+//     <prefix>ratelimit:<address>, <prefix>ratelimit:user:<user id>
 package redisstore
