@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"strconv"
 	"strings"
 
 	"example.com/todo/platform/postgres"
@@ -36,18 +37,40 @@ func listQuery(q task.Query) (query string, args []any) {
 	switch {
 	// done is no argument: a plan for any argument would not know how many tasks are done.
 	case q.Done != nil && *q.Done:
-		return filtered + ` AND done` + page, args
+		filtered += ` AND done`
 	case q.Done != nil:
-		return filtered + ` AND NOT done` + page, args
-	case !q.Order.UsesPriority():
-		return filtered + page, args
+		filtered += ` AND NOT done`
+	case q.Order.UsesPriority():
+		return mergedQuery(filtered, by, page), args
 	}
+	if !q.Order.UsesPriority() && q.Contains == "" && q.Offset == 0 {
+		filtered = firstRows(filtered, by, q.Limit)
+	}
+	return filtered + page, args
+}
+
+// firstRows returns a query for the first rows of filtered, limit or more of them.
+func firstRows(filtered, by string, limit int) string {
+	// PostgreSQL keeps one plan for any argument if it costs no more than plans for the
+	// arguments. Without a constant limit it would assume that a page is a tenth of the
+	// tasks. Beyond some 2,000 tasks it would then plan each execution, which takes a third
+	// of the time of the query, and more with each index.
+	for _, most := range []int{100 + 1, task.MaxLimit + 1} {
+		if limit <= most {
+			return `SELECT ` + taskColumns + ` FROM (` + filtered + ` ORDER BY ` + by + ` LIMIT ` + strconv.Itoa(most) + `) AS first`
+		}
+	}
+	return filtered
+}
+
+// mergedQuery returns the query for a page of the done and the open tasks by priority.
+func mergedQuery(filtered, by, page string) string {
 	// The indexes by priority begin with done. So the done and the open tasks are read in
 	// order, each as far as the page may need them, and merged (decision 22).
 	half := func(condition string) string {
 		return `(` + filtered + condition + ` ORDER BY ` + by + ` LIMIT $1::bigint + $2::bigint)`
 	}
-	return `SELECT ` + taskColumns + ` FROM (` + half(` AND done`) + ` UNION ALL ` + half(` AND NOT done`) + `) AS halves` + page, args
+	return `SELECT ` + taskColumns + ` FROM (` + half(` AND done`) + ` UNION ALL ` + half(` AND NOT done`) + `) AS halves` + page
 }
 
 // keyset returns the condition of the tasks after q's position, and the order. The

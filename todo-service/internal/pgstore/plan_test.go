@@ -107,6 +107,35 @@ func TestListReadsAPageInEveryOrderFromAnIndex(t *testing.T) {
 	}
 }
 
+// From the sixth execution on, PostgreSQL makes no more plans for a page by id.
+func TestListPlansAPageByIDOnce(t *testing.T) {
+	t.Parallel()
+	db := migrated(t)
+	db.MustExec(`INSERT INTO tasks (title, priority, done, created_at, version) SELECT 'Learn Go', 0, false, now(), 1 FROM generate_series(1, $1) i`, many)
+	db.MustExec(`VACUUM ANALYZE tasks`)
+	for _, order := range []task.Order{task.ByID, task.ByIDDescending} {
+		for _, done := range []*bool{nil, new(false), new(true)} {
+			for _, limit := range []int{51, 101, 102, task.MaxLimit + 1} {
+				q := task.Query{Order: order, Done: done, Limit: limit}
+				tx := db.MustBegin()
+				prepared, quoted := prepareList(tx, q)
+				for range 10 {
+					read, err := tx.MustExec(`EXECUTE page (` + quoted + `)`).RowsAffected()
+					if want := int64(limit); err != nil || read != want && (done == nil || !*done) {
+						t.Fatalf("read %d tasks, want %d, error %v: %s", read, want, err, prepared)
+					}
+				}
+				var kept int
+				if err := tx.Get(&kept, `SELECT generic_plans FROM pg_prepared_statements WHERE name = 'page'`); err != nil || kept != 5 {
+					t.Errorf("%d executions of 10 used the plan that is kept, want 5, error %v: %s", kept, err, prepared)
+				}
+				tx.MustExec(`DEALLOCATE page`)
+				_ = tx.Rollback()
+			}
+		}
+	}
+}
+
 // wantRead wants the query to read at most that many tasks, with a plan of that
 // plan_cache_mode.
 func wantRead(t *testing.T, db *sqlx.DB, mode, name string, q task.Query, most int64) {
@@ -114,15 +143,10 @@ func wantRead(t *testing.T, db *sqlx.DB, mode, name string, q task.Query, most i
 	tx := db.MustBegin()
 	defer tx.Rollback()
 	tx.MustExec(`SET LOCAL plan_cache_mode = ` + mode)
-	query, args := pgstore.ListQuery(q)
-	tx.MustExec(`PREPARE page AS ` + query)
+	_, quoted := prepareList(tx, q)
 	defer tx.MustExec(`DEALLOCATE page`)
-	quoted := make([]string, len(args))
-	for i, arg := range args {
-		quoted[i] = pq.QuoteLiteral(fmt.Sprint(arg))
-	}
 	var plan []byte
-	if err := tx.Get(&plan, `EXPLAIN (ANALYZE, FORMAT JSON) EXECUTE page (`+strings.Join(quoted, `, `)+`)`); err != nil {
+	if err := tx.Get(&plan, `EXPLAIN (ANALYZE, FORMAT JSON) EXECUTE page (`+quoted+`)`); err != nil {
 		t.Fatal(err)
 	}
 	var plans []struct{ Plan node }
@@ -132,6 +156,18 @@ func wantRead(t *testing.T, db *sqlx.DB, mode, name string, q task.Query, most i
 	if read := plans[0].Plan.read(); read > most {
 		t.Errorf("the page %s: read %d tasks, want at most %d:\n%s", name, read, most, plan)
 	}
+}
+
+// prepareList prepares the query of List under the name page, and returns it and its quoted
+// arguments.
+func prepareList(tx *sqlx.Tx, q task.Query) (query, quoted string) {
+	query, args := pgstore.ListQuery(q)
+	tx.MustExec(`PREPARE page AS ` + query)
+	literals := make([]string, len(args))
+	for i, arg := range args {
+		literals[i] = pq.QuoteLiteral(fmt.Sprint(arg))
+	}
+	return query, strings.Join(literals, `, `)
 }
 
 // node is a node of a plan in the output of EXPLAIN.
