@@ -45,7 +45,7 @@ func newFixture(t testing.TB) *apiFixture { return newFixtureOver(t, memstore.Ne
 
 func newFixtureOver(t testing.TB, store task.Store) *apiFixture {
 	s := &apiFixture{store: store, watcher: &fakeWatcher{}, limiter: &fakeLimiter{decision: ratelimit.Decision{Allowed: true}}, metrics: prometheus.NewRegistry()}
-	tasks := task.NewService(s.store, func() time.Time { return start }, func(context.Context, string) {})
+	tasks := task.NewService(s.store, func() time.Time { return start }, func(context.Context, task.Owner, string) {})
 	api := grpcapi.New(grpcapi.Config{
 		Tasks: tasks, Allow: s.limiter.Allow, ClientIP: clientip.Resolver{}.FromGRPC, Watch: s.watcher.Watch,
 		AcquireStream: watch.NewStreams(watch.Config{MaxWatchers: maxStreams, MaxPerClient: maxStreams - 1}, s.metrics).Acquire,
@@ -129,6 +129,12 @@ type brokenStore struct{ task.Store }
 
 var errInternal = errors.New("pq: secret table on secret host")
 
-func (brokenStore) Get(context.Context, int64) (task.Task, error)         { return task.Task{}, errInternal }
-func (brokenStore) List(context.Context, task.Query) ([]task.Task, error) { return nil, errInternal }
-func (brokenStore) Count(context.Context) (task.Counts, error)            { return task.Counts{}, errInternal }
+func (brokenStore) Get(context.Context, task.Owner, int64) (task.Task, error) {
+	return task.Task{}, errInternal
+}
+func (brokenStore) List(context.Context, task.Owner, task.Query) ([]task.Task, error) {
+	return nil, errInternal
+}
+func (brokenStore) Count(context.Context, task.Owner) (task.Counts, error) {
+	return task.Counts{}, errInternal
+}

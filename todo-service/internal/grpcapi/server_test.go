@@ -91,7 +91,7 @@ func TestCreateTaskRefusesAMalformedKey(t *testing.T) {
 			t.Errorf("%q: %v, fields %q", keys, err, got)
 		}
 	}
-	if n, err := s.store.Count(t.Context()); err != nil || n.Total != 0 {
+	if n, err := s.store.Count(t.Context(), task.NoOwner); err != nil || n.Total != 0 {
 		t.Errorf("there are %d tasks, error %v", n.Total, err)
 	}
 }

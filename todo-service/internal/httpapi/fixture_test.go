@@ -137,13 +137,13 @@ func (s *apiFixture) create(t testing.TB, body string) {
 // dumpStore returns everything that is stored about the first three tasks.
 func (s *apiFixture) dumpStore(t testing.TB) string {
 	t.Helper()
-	tasks, err := s.store.List(t.Context(), task.Query{Limit: task.MaxLimit})
+	tasks, err := s.store.List(t.Context(), task.NoOwner, task.Query{Limit: task.MaxLimit})
 	if err != nil {
 		t.Fatal(err)
 	}
 	var events []task.Event
 	for id := range int64(3) {
-		history, err := s.store.History(t.Context(), id+1, 0, task.MaxLimit)
+		history, err := s.store.History(t.Context(), task.NoOwner, id+1, 0, task.MaxLimit)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -191,7 +191,7 @@ func (c *fakeListCache) Load(ctx context.Context, query func(context.Context) (l
 	return list, err
 }
 
-func (c *fakeListCache) invalidate(context.Context, string) {
+func (c *fakeListCache) invalidate(context.Context, task.Owner, string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.entry = nil

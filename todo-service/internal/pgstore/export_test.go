@@ -6,8 +6,11 @@ import (
 	"example.com/todo/todo-service/internal/coalesce"
 )
 
-// ListQuery is the query of List, for EXPLAIN.
-var ListQuery = listQuery
+// ListQuery and CountQuery are the queries of List and Count, for EXPLAIN.
+var (
+	ListQuery  = listQuery
+	CountQuery = countQuery
+)
 
 // MaxInFlight is how many batches of one kind run before callers share the next.
 const MaxInFlight = maxInFlight

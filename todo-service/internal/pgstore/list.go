@@ -10,19 +10,21 @@ import (
 	"example.com/todo/todo-service/internal/task"
 )
 
-// List returns the selected tasks in q.Order. Beyond ASCII, whether Contains ignores case
-// depends on the database's locale.
-func (s *Store) List(ctx context.Context, q task.Query) ([]task.Task, error) {
-	query, args := listQuery(q)
+// List returns the owner's selected tasks in q.Order. Beyond ASCII, whether Contains
+// ignores case depends on the database's locale.
+func (s *Store) List(ctx context.Context, owner task.Owner, q task.Query) ([]task.Task, error) {
+	query, args := listQuery(owner, q)
 	return selectConverted(ctx, s, taskRow.task, query, args...)
 }
 
-// listQuery returns one text for each order and set of filters, so that each has its own
-// plan.
-func listQuery(q task.Query) (query string, args []any) {
+// listQuery returns one text for each order and set of filters, with and without an owner,
+// so that each has its own plan.
+func listQuery(owner task.Owner, q task.Query) (query string, args []any) {
 	after, by, position := keyset(q)
-	where := []string{after}
 	args = append([]any{q.Offset, q.Limit}, position...)
+	owned, user := ownedBy(owner, len(args)+1)
+	args = append(args, user...)
+	where := []string{owned, after}
 	if q.Contains != "" {
 		// A title of an older version may not be in NFC. The comparison normalizes it. It is
 		// not rewritten: no consumer would see a change without an event and a version. A
@@ -39,11 +41,12 @@ func listQuery(q task.Query) (query string, args []any) {
 		return filtered + ` AND done` + page, args
 	case q.Done != nil:
 		return filtered + ` AND NOT done` + page, args
-	case !q.Order.UsesPriority():
+	case owner == task.NoOwner && !q.Order.UsesPriority():
 		return filtered + page, args
 	}
-	// The indexes by priority begin with done. So the done and the open tasks are read in
-	// order, each as far as the page may need them, and merged (decision 22).
+	// The indexes of owners and those by priority have done before the order. So the done
+	// and the open tasks are read in order, each as far as the page may need them, and
+	// merged (decision 22).
 	half := func(condition string) string {
 		return `(` + filtered + condition + ` ORDER BY ` + by + ` LIMIT $1::bigint + $2::bigint)`
 	}
@@ -76,9 +79,22 @@ func keyset(q task.Query) (after, by string, position []any) {
 
 var likeEscaper = strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`)
 
-// Count returns the numbers of tasks.
-func (s *Store) Count(ctx context.Context) (task.Counts, error) {
-	var row struct{ Total, Open, Done int64 }
-	err := s.selectOne(ctx, &row, `SELECT count(*) AS total, count(*) FILTER (WHERE NOT done) AS open, count(*) FILTER (WHERE done) AS done FROM tasks`)
-	return task.Counts(row), postgres.Classify(err)
+// Count returns the numbers of the owner's tasks.
+func (s *Store) Count(ctx context.Context, owner task.Owner) (task.Counts, error) {
+	query, args := countQuery(owner)
+	var row struct{ Open, Done int64 }
+	err := s.selectOne(ctx, &row, query, args...)
+	return task.Counts{Total: row.Open + row.Done, Open: row.Open, Done: row.Done}, postgres.Classify(err)
+}
+
+// countQuery returns the query of Count. It is answered from an index alone.
+func countQuery(owner task.Owner) (query string, args []any) {
+	const count = `SELECT count(*) FILTER (WHERE NOT done) AS open, count(*) FILTER (WHERE done) AS done FROM tasks`
+	if owner != task.NoOwner {
+		return count + ` WHERE user_id = $1`, []any{int64(owner)}
+	}
+	// No index of all tasks has user_id. So the tasks with an owner, which have an index of
+	// their own, are subtracted.
+	return `SELECT everyone.open - owned.open AS open, everyone.done - owned.done AS done
+		FROM (` + count + `) AS everyone, (` + count + ` WHERE user_id IS NOT NULL) AS owned`, nil
 }

@@ -27,7 +27,7 @@ func TestNumberEventsReadsFewRowsOfALogThatHasGrown(t *testing.T) {
 	db.MustExec(`ALTER TABLE events SET (autovacuum_enabled = false)`)
 	s := pgstore.New(db)
 	for range 30 {
-		must(s.Create(t.Context(), newEvent("Learn Go"), task.IdempotencyKey{}))
+		must(s.Create(t.Context(), task.NoOwner, newEvent("Learn Go"), task.IdempotencyKey{}))
 		db.MustExec(`SELECT number_events(10)`)
 	}
 	db.MustExec(`
@@ -35,7 +35,7 @@ func TestNumberEventsReadsFewRowsOfALogThatHasGrown(t *testing.T) {
 		SELECT gen_random_uuid(), head + i, 'task.created', 1000 + i, 'Learn Go', 0, false, now(), 1, now(), ''
 		FROM stream, generate_series(1, 20000) i`)
 	db.MustExec(`UPDATE stream SET head = head + 20000`)
-	must(s.Create(t.Context(), newEvent("Learn Go"), task.IdempotencyKey{}))
+	must(s.Create(t.Context(), task.NoOwner, newEvent("Learn Go"), task.IdempotencyKey{}))
 	tx := db.MustBegin()
 	defer tx.Rollback()
 	var last, read int64
@@ -76,7 +76,7 @@ func TestListReadsFewMoreRowsThanItReturns(t *testing.T) {
 		"of that and done":            {db, task.Query{Contains: "learn g", Done: new(true)}, 20 * page},
 	} {
 		test.q.Limit = page
-		wantRead(t, test.db, "auto", name, test.q, test.most)
+		wantRead(t, test.db, "auto", name, task.NoOwner, test.q, test.most)
 	}
 }
 
@@ -101,37 +101,49 @@ func TestListReadsAPageInEveryOrderFromAnIndex(t *testing.T) {
 		} {
 			q.Order, q.Limit = order, page
 			for _, mode := range []string{"force_custom_plan", "force_generic_plan"} {
-				wantRead(t, db, mode, fmt.Sprintf("%s in order %s, %s", name, order, mode), q, 2*int64(q.Offset+page))
+				wantRead(t, db, mode, fmt.Sprintf("%s in order %s, %s", name, order, mode), task.NoOwner, q, 2*int64(q.Offset+page))
 			}
 		}
 	}
 }
 
 // wantRead wants the query to read at most that many tasks, with a plan of that
-// plan_cache_mode.
-func wantRead(t *testing.T, db *sqlx.DB, mode, name string, q task.Query, most int64) {
+// plan_cache_mode. It returns the indexes that the plan reads.
+func wantRead(t *testing.T, db *sqlx.DB, mode, name string, owner task.Owner, q task.Query, most int64) (indexes []string) {
+	t.Helper()
+	query, args := pgstore.ListQuery(owner, q)
+	plan, text := explain(t, db, mode, query, args...)
+	if read := plan.read(); read > most {
+		t.Errorf("the page %s: read %d tasks, want at most %d:\n%s", name, read, most, text)
+	}
+	return plan.indexes()
+}
+
+// explain executes the query with a plan of that plan_cache_mode, which it returns.
+func explain(t *testing.T, db *sqlx.DB, mode, query string, args ...any) (n node, text string) {
 	t.Helper()
 	tx := db.MustBegin()
 	defer tx.Rollback()
 	tx.MustExec(`SET LOCAL plan_cache_mode = ` + mode)
-	query, args := pgstore.ListQuery(q)
 	tx.MustExec(`PREPARE page AS ` + query)
 	defer tx.MustExec(`DEALLOCATE page`)
 	quoted := make([]string, len(args))
 	for i, arg := range args {
 		quoted[i] = pq.QuoteLiteral(fmt.Sprint(arg))
 	}
+	execute := `EXECUTE page`
+	if len(args) > 0 {
+		execute += ` (` + strings.Join(quoted, `, `) + `)`
+	}
 	var plan []byte
-	if err := tx.Get(&plan, `EXPLAIN (ANALYZE, FORMAT JSON) EXECUTE page (`+strings.Join(quoted, `, `)+`)`); err != nil {
+	if err := tx.Get(&plan, `EXPLAIN (ANALYZE, FORMAT JSON) `+execute); err != nil {
 		t.Fatal(err)
 	}
 	var plans []struct{ Plan node }
 	if err := json.Unmarshal(plan, &plans); err != nil {
 		t.Fatal(err)
 	}
-	if read := plans[0].Plan.read(); read > most {
-		t.Errorf("the page %s: read %d tasks, want at most %d:\n%s", name, read, most, plan)
-	}
+	return plans[0].Plan, string(plan)
 }
 
 // node is a node of a plan in the output of EXPLAIN.
@@ -139,7 +151,20 @@ type node struct {
 	Rows    float64 `json:"Actual Rows"`
 	Removed float64 `json:"Rows Removed by Filter"`
 	Loops   float64 `json:"Actual Loops"`
+	Type    string  `json:"Node Type"`
+	Index   string  `json:"Index Name"`
 	Plans   []node
+}
+
+// indexes returns the index of each leaf node, "" for a leaf that reads none.
+func (n node) indexes() (names []string) {
+	if len(n.Plans) == 0 {
+		return []string{n.Index}
+	}
+	for _, inner := range n.Plans {
+		names = append(names, inner.indexes()...)
+	}
+	return names
 }
 
 // read returns how many rows the leaf nodes read.

@@ -113,7 +113,7 @@ func TestHTTPAndGRPCHaveTheSameOutcomes(t *testing.T) {
 				}
 				var events []task.Event
 				for id := range int64(3) {
-					stored, err := store.History(t.Context(), id+1, 0, task.MaxLimit)
+					stored, err := store.History(t.Context(), task.NoOwner, id+1, 0, task.MaxLimit)
 					if err != nil {
 						t.Fatal(err)
 					}

@@ -72,7 +72,7 @@ func timeOfReading(n int) time.Time { return start.Add(time.Duration(n) * time.M
 
 func newApplication(store task.Store) *task.Service {
 	readings := 0
-	return task.NewService(store, func() time.Time { readings++; return timeOfReading(readings) }, func(context.Context, string) {})
+	return task.NewService(store, func() time.Time { readings++; return timeOfReading(readings) }, func(context.Context, task.Owner, string) {})
 }
 
 // transports start a server and return a client of it.
