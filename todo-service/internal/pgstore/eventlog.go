@@ -26,13 +26,12 @@ func (s *Store) After(ctx context.Context, seq int64, limit int) ([]task.Announc
 // AfterOf is After for the events of one owner. It also returns how far the log was purged
 // when it was read: events up to that seq may be missing.
 func (s *Store) AfterOf(ctx context.Context, owner task.Owner, seq int64, limit int) (next []task.Announcement, purgedThrough int64, err error) {
-	ofOwner, user := ownedBy(owner, 3)
+	query, args := afterOfQuery(owner, seq, limit)
 	var rows []struct {
 		PurgedThrough int64 `db:"purged_through"`
 		announcementRow
 	}
-	err = s.selectAll(ctx, &rows, `SELECT (SELECT purged_through FROM stream) AS purged_through, `+announcementColumns+` FROM events
-		WHERE seq > $1 AND `+ofOwner+` ORDER BY seq LIMIT $2`, append([]any{seq, limit}, user...)...)
+	err = s.selectAll(ctx, &rows, query, args...)
 	if err != nil {
 		return nil, 0, postgres.Classify(err)
 	}
@@ -44,6 +43,12 @@ func (s *Store) AfterOf(ctx context.Context, owner task.Owner, seq int64, limit 
 		next = append(next, row.announcement())
 	}
 	return next, rows[0].PurgedThrough, nil
+}
+
+func afterOfQuery(owner task.Owner, seq int64, limit int) (query string, args []any) {
+	ofOwner, user := ownedBy(owner, 3)
+	return `SELECT (SELECT purged_through FROM stream) AS purged_through, ` + announcementColumns + ` FROM events
+		WHERE seq > $1 AND ` + ofOwner + ` ORDER BY ` + orderOf(owner, `seq`) + ` LIMIT $2`, append([]any{seq, limit}, user...)
 }
 
 // Bounds returns the name of the event log and the range of seq that can be read.

@@ -6,10 +6,11 @@ import (
 	"example.com/todo/todo-service/internal/coalesce"
 )
 
-// ListQuery and CountQuery are the queries of List and Count, for EXPLAIN.
+// The queries of List, Count and AfterOf, for EXPLAIN.
 var (
-	ListQuery  = listQuery
-	CountQuery = countQuery
+	ListQuery    = listQuery
+	CountQuery   = countQuery
+	AfterOfQuery = afterOfQuery
 )
 
 // MaxInFlight is how many batches of one kind run before callers share the next.

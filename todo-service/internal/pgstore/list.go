@@ -22,9 +22,9 @@ func (s *Store) List(ctx context.Context, owner task.Owner, q task.Query) ([]tas
 func listQuery(owner task.Owner, q task.Query) (query string, args []any) {
 	after, by, position := keyset(q)
 	args = append([]any{q.Offset, q.Limit}, position...)
-	owned, user := ownedBy(owner, len(args)+1)
+	ofOwner, user := ownedBy(owner, len(args)+1)
 	args = append(args, user...)
-	where := []string{owned, after}
+	where := []string{ofOwner, after}
 	if q.Contains != "" {
 		// A title of an older version may not be in NFC. The comparison normalizes it. It is
 		// not rewritten: no consumer would see a change without an event and a version. A
@@ -34,23 +34,24 @@ func listQuery(owner task.Owner, q task.Query) (query string, args []any) {
 			`(title ILIKE $%[1]d OR octet_length(title) > char_length(title) AND normalize(title, NFC) ILIKE $%[1]d)`, len(args)))
 	}
 	filtered := `SELECT ` + taskColumns + ` FROM tasks WHERE ` + strings.Join(where, ` AND `)
-	page := ` ORDER BY ` + by + ` OFFSET $1 LIMIT $2`
+	order := ` ORDER BY ` + orderOf(owner, by)
+	const page = ` OFFSET $1 LIMIT $2`
 	switch {
 	// done is no argument: a plan for any argument would not know how many tasks are done.
 	case q.Done != nil && *q.Done:
-		return filtered + ` AND done` + page, args
+		return filtered + ` AND done` + order + page, args
 	case q.Done != nil:
-		return filtered + ` AND NOT done` + page, args
+		return filtered + ` AND NOT done` + order + page, args
 	case owner == task.NoOwner && !q.Order.UsesPriority():
-		return filtered + page, args
+		return filtered + order + page, args
 	}
 	// The indexes of owners and those by priority have done before the order. So the done
 	// and the open tasks are read in order, each as far as the page may need them, and
 	// merged (decision 22).
 	half := func(condition string) string {
-		return `(` + filtered + condition + ` ORDER BY ` + by + ` LIMIT $1::bigint + $2::bigint)`
+		return `(` + filtered + condition + order + ` LIMIT $1::bigint + $2::bigint)`
 	}
-	return `SELECT ` + taskColumns + ` FROM (` + half(` AND done`) + ` UNION ALL ` + half(` AND NOT done`) + `) AS halves` + page, args
+	return `SELECT ` + taskColumns + ` FROM (` + half(` AND done`) + ` UNION ALL ` + half(` AND NOT done`) + `) AS halves ORDER BY ` + by + page, args
 }
 
 // keyset returns the condition of the tasks after q's position, and the order. The
@@ -87,14 +88,7 @@ func (s *Store) Count(ctx context.Context, owner task.Owner) (task.Counts, error
 	return task.Counts{Total: row.Open + row.Done, Open: row.Open, Done: row.Done}, postgres.Classify(err)
 }
 
-// countQuery returns the query of Count. It is answered from an index alone.
 func countQuery(owner task.Owner) (query string, args []any) {
-	const count = `SELECT count(*) FILTER (WHERE NOT done) AS open, count(*) FILTER (WHERE done) AS done FROM tasks`
-	if owner != task.NoOwner {
-		return count + ` WHERE user_id = $1`, []any{int64(owner)}
-	}
-	// No index of all tasks has user_id. So the tasks with an owner, which have an index of
-	// their own, are subtracted.
-	return `SELECT everyone.open - owned.open AS open, everyone.done - owned.done AS done
-		FROM (` + count + `) AS everyone, (` + count + ` WHERE user_id IS NOT NULL) AS owned`, nil
+	ofOwner, args := ownedBy(owner, 1)
+	return `SELECT count(*) FILTER (WHERE NOT done) AS open, count(*) FILTER (WHERE done) AS done FROM tasks WHERE ` + ofOwner, args
 }
