@@ -67,7 +67,7 @@ func newFixtureOver(store task.Store) *apiFixture {
 		Tracer:   noop.NewTracerProvider(),
 	}
 	api := httpapi.New(httpapi.Config{
-		Tasks: tasks, Lists: s.lists, Allow: s.limiter.Allow, Watch: s.watcher.Watch, AcquireSearch: admission.NewSearchLocks().Acquire,
+		Tasks: tasks, Owner: func(context.Context) task.Owner { return task.NoOwner }, Lists: s.lists, Allow: s.limiter.Allow, Watch: s.watcher.Watch, AcquireSearch: admission.NewSearchLocks().Acquire,
 		ClientIP:      clientip.New([]netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}).FromHTTP,
 		AcquireStream: watch.NewStreams(watch.Config{MaxWatchers: maxStreams, MaxPerClient: maxStreams - 1}, telemetry.Registry).Acquire,
 	})

@@ -171,7 +171,7 @@ func wantOwnersPages(t *testing.T, db *sqlx.DB, mode string, owner task.Owner) {
 			name := fmt.Sprintf("%s of owner %d in order %s, %s", name, owner, order, mode)
 			most := 2 * (q.Offset + page)
 			if mode == "force_custom_plan" {
-				most *= 2 // it may read and sort the tenth of the owner's tasks that is open
+				most *= 4 // it may read and sort the tenth of the owner's tasks that is open
 			}
 			wantOwnersIndexes(t, name, wantRead(t, db, mode, name, owner, q, int64(most)))
 		}

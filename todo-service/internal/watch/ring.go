@@ -14,8 +14,8 @@ const ringSize = 1024
 // ring is a ring buffer of the newest announcements, without gaps, indexed by owner. It
 // holds at least the last ringSize added ones, at most twice as many.
 type ring struct {
-	begin  int64 // the ring has all announcements after this seq
-	newest int64 // seq of the last one
+	begin  int64                     // the ring has all announcements after this seq
+	newest int64                     // seq of the last one
 	owners map[task.Owner]*ownerRing // of the owners with announcements or watchers
 }
 

@@ -42,6 +42,9 @@ type fixture struct {
 	searches int           // that run or wait
 }
 
+// owner makes every request of these tests.
+const owner task.Owner = 7
+
 // brokenStore is a store whose methods fail while err is set, and whose lists take for ever
 // while it is frozen.
 type brokenStore struct {
@@ -90,6 +93,7 @@ func newFixture() *fixture {
 	log := slog.New(slog.NewTextHandler(f.log, nil))
 	page := web.New(web.Config{StatsURL: statsURL + "/"}, web.Dependencies{
 		Tasks: f.tasks,
+		Owner: func(context.Context) task.Owner { return owner },
 		Allow: func(context.Context, netip.Addr) ratelimit.Decision {
 			f.limited++
 			return ratelimit.Decision{Allowed: f.refusal == 0, RetryAfter: f.refusal}
@@ -111,7 +115,7 @@ func newFixture() *fixture {
 // create stores a task and returns it.
 func (f *fixture) create(t testing.TB, title string, priority int) task.Task {
 	t.Helper()
-	created, err := f.tasks.Create(t.Context(), task.NoOwner, task.Draft{Title: title, Priority: priority})
+	created, err := f.tasks.Create(t.Context(), owner, task.Draft{Title: title, Priority: priority})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -121,7 +125,7 @@ func (f *fixture) create(t testing.TB, title string, priority int) task.Task {
 // change changes a task and returns it.
 func (f *fixture) change(t testing.TB, id int64, c task.Change) task.Task {
 	t.Helper()
-	changed, err := f.tasks.Change(t.Context(), task.NoOwner, id, c, nil)
+	changed, err := f.tasks.Change(t.Context(), owner, id, c, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -131,7 +135,7 @@ func (f *fixture) change(t testing.TB, id int64, c task.Change) task.Task {
 // get returns a task as it is stored.
 func (f *fixture) get(t testing.TB, id int64) task.Task {
 	t.Helper()
-	stored, err := f.tasks.Get(t.Context(), task.NoOwner, id)
+	stored, err := f.tasks.Get(t.Context(), owner, id)
 	if err != nil {
 		t.Fatal(err)
 	}
