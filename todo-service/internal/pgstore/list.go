@@ -20,7 +20,7 @@ func (s *Store) List(ctx context.Context, owner task.Owner, q task.Query) ([]tas
 // listQuery returns one text for each order and set of filters, with and without an owner,
 // so that each has its own plan.
 func listQuery(owner task.Owner, q task.Query) (query string, args []any) {
-	after, by, position := keyset(q)
+	after, by, position := keyset(owner, q)
 	args = append([]any{q.Offset, q.Limit}, position...)
 	ofOwner, user := ownedBy(owner, len(args)+1)
 	args = append(args, user...)
@@ -56,7 +56,13 @@ func listQuery(owner task.Owner, q task.Query) (query string, args []any) {
 
 // keyset returns the condition of the tasks after q's position, and the order. The
 // arguments of the condition are $3 and later ones.
-func keyset(q task.Query) (after, by string, position []any) {
+func keyset(owner task.Owner, q task.Query) (after, by string, position []any) {
+	ascending, descending := `priority`, `-priority`
+	if owner != task.NoOwner {
+		// Only the indexes of owners have these. PostgreSQL expects one row behind the lowest
+		// priority, whatever the id, and would read that one from an index of all tasks.
+		ascending, descending = `0 + priority`, `0 - priority`
+	}
 	switch q.Order {
 	case task.ByIDDescending:
 		last := q.After - 1
@@ -65,14 +71,14 @@ func keyset(q task.Query) (after, by string, position []any) {
 		}
 		return `id <= $3`, `id DESC`, []any{last}
 	case task.ByPriority: // the zero position is before the first task
-		return `(priority, id) > ($3, $4)`, `priority, id`, []any{q.AfterPriority, q.After}
+		return `(` + ascending + `, id) > ($3, $4)`, ascending + `, id`, []any{q.AfterPriority, q.After}
 	case task.ByPriorityDescending:
 		// Only a comparison of rows with one direction is the range of an index.
 		highest := q.AfterPriority
 		if q.After == 0 {
 			highest = task.MaxPriority
 		}
-		return `(-priority, id) > ($3, $4)`, `-priority, id`, []any{-highest, q.After}
+		return `(` + descending + `, id) > ($3, $4)`, descending + `, id`, []any{-highest, q.After}
 	default:
 		return `id > $3`, `id`, []any{q.After}
 	}

@@ -112,7 +112,7 @@ func TestListReadsAPageInEveryOrderFromAnIndex(t *testing.T) {
 func ownedTasks(t *testing.T, user string) *sqlx.DB {
 	t.Helper()
 	db := migrated(t)
-	db.MustExec(`INSERT INTO users (id, email) OVERRIDING SYSTEM VALUE SELECT i, i || '@example.com' FROM generate_series(1, 1000) i`)
+	db.MustExec(`INSERT INTO users (id, email) OVERRIDING SYSTEM VALUE SELECT i, i || '@example.com' FROM generate_series(1, 1000) i ON CONFLICT DO NOTHING`)
 	db.MustExec(`INSERT INTO tasks (user_id, title, priority, done, created_at, completed_at, version)
 		SELECT ` + user + `, 'Learn Go', CASE WHEN i / 500 % 4 < 2 THEN 0 ELSE i * 7 % 101 END, i / 500 % 10 > 0, now(), CASE WHEN i / 500 % 10 > 0 THEN now() END, 1
 		FROM generate_series(1, 40000) i`)
@@ -166,6 +166,7 @@ func wantOwnersPages(t *testing.T, db *sqlx.DB, mode string, owner task.Owner) {
 			"of done tasks": {Done: new(true), After: many},
 			"of open tasks": {Done: new(false)},
 			"of a search":   {Done: new(true), Contains: "learn"},
+			"in the middle": {After: many, AfterPriority: 50},
 		} {
 			q.Order, q.Limit = order, page
 			name := fmt.Sprintf("%s of owner %d in order %s, %s", name, owner, order, mode)
