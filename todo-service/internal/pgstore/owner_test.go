@@ -3,6 +3,7 @@ package pgstore_test
 import (
 	"math"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -101,6 +102,27 @@ func TestAWriterThatAdoptOvertakesWritesNothing(t *testing.T) {
 		}
 		before = must(s.Create(t.Context(), task.NoOwner, newEvent("before"), task.IdempotencyKey{}))
 	}
+}
+
+// Concurrent calls share a query, also those of different owners for one task.
+func TestReadersThatShareAQueryGetTheirOwnTasksAlone(t *testing.T) {
+	t.Parallel()
+	s := pgstore.New(migrated(t))
+	want := must(s.Create(t.Context(), storetest.Owner, newEvent("A"), task.IdempotencyKey{}))
+	var readers sync.WaitGroup
+	for range 50 {
+		for _, reader := range []task.Owner{storetest.Owner, storetest.Other, task.NoOwner} {
+			readers.Go(func() {
+				for range 20 {
+					got, err := s.Get(t.Context(), reader, want.ID)
+					if found := err == nil; found != (reader == storetest.Owner) || found && got != want {
+						t.Errorf("owner %d got %+v, error %v", reader, got, err)
+					}
+				}
+			})
+		}
+	}
+	readers.Wait()
 }
 
 func TestTheLongestKeyOfTheHighestUserIsStored(t *testing.T) {
