@@ -121,7 +121,8 @@ func Run(ctx context.Context, cfg Config) error {
 func newPageAndAPI(cfg web.Config, log *slog.Logger, deps httpapi.Config) http.Handler {
 	api := httpapi.New(deps)
 	page := web.New(cfg, web.Dependencies{
-		Tasks: deps.Tasks, Owner: deps.Owner, Allow: deps.Allow, ClientIP: deps.ClientIP, AcquireSearch: deps.AcquireSearch, Now: time.Now, Log: log,
+		Tasks: deps.Tasks, Owner: deps.Owner, Allow: deps.Allow, ClientIP: deps.ClientIP, AcquireSearch: deps.AcquireSearch,
+		AcquireDocument: admission.NewDocumentSlots().Acquire, Now: time.Now, Log: log,
 	})
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		// Before the rate limit of the API, which does not count documents and assets.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"strconv"
 	"strings"
 
 	"example.com/todo/platform/postgres"
@@ -34,24 +35,48 @@ func listQuery(owner task.Owner, q task.Query) (query string, args []any) {
 			`(title ILIKE $%[1]d OR octet_length(title) > char_length(title) AND normalize(title, NFC) ILIKE $%[1]d)`, len(args)))
 	}
 	filtered := `SELECT ` + taskColumns + ` FROM tasks WHERE ` + strings.Join(where, ` AND `)
-	order := ` ORDER BY ` + orderOf(owner, by)
 	const page = ` OFFSET $1 LIMIT $2`
+	ordered, by := ` ORDER BY `+orderOf(owner, by), ` ORDER BY `+by
 	switch {
 	// done is no argument: a plan for any argument would not know how many tasks are done.
 	case q.Done != nil && *q.Done:
-		return filtered + ` AND done` + order + page, args
+		filtered += ` AND done`
 	case q.Done != nil:
-		return filtered + ` AND NOT done` + order + page, args
-	case owner == task.NoOwner && !q.Order.UsesPriority():
-		return filtered + order + page, args
+		filtered += ` AND NOT done`
+	case owner != task.NoOwner || q.Order.UsesPriority():
+		return mergedQuery(filtered, ordered, by+page), args
 	}
+	if !q.Order.UsesPriority() && q.Contains == "" && q.Offset == 0 {
+		return firstRows(filtered+ordered, q.Limit) + by + page, args
+	}
+	return filtered + ordered + page, args
+}
+
+// firstRows returns a query for the first rows of ordered, limit or more of them.
+func firstRows(ordered string, limit int) string {
+	// PostgreSQL keeps one plan for any argument if it costs no more than plans for the
+	// arguments. Without a constant limit it would assume that a page is a tenth of the
+	// tasks. Beyond some 2,000 tasks it would then plan each execution, which takes a third
+	// of the time of the query, and more with each index.
+	for _, most := range []int{100 + 1, task.MaxLimit + 1} {
+		if limit <= most {
+			ordered += ` LIMIT ` + strconv.Itoa(most)
+			break
+		}
+	}
+	return `SELECT ` + taskColumns + ` FROM (` + ordered + `) AS first`
+}
+
+// mergedQuery returns the query for a page of the done and the open tasks, each in an order
+// that an index has.
+func mergedQuery(filtered, ordered, page string) string {
 	// The indexes of owners and those by priority have done before the order. So the done
 	// and the open tasks are read in order, each as far as the page may need them, and
 	// merged (decision 22).
 	half := func(condition string) string {
-		return `(` + filtered + condition + order + ` LIMIT $1::bigint + $2::bigint)`
+		return `(` + filtered + condition + ordered + ` LIMIT $1::bigint + $2::bigint)`
 	}
-	return `SELECT ` + taskColumns + ` FROM (` + half(` AND done`) + ` UNION ALL ` + half(` AND NOT done`) + `) AS halves ORDER BY ` + by + page, args
+	return `SELECT ` + taskColumns + ` FROM (` + half(` AND done`) + ` UNION ALL ` + half(` AND NOT done`) + `) AS halves` + page
 }
 
 // keyset returns the condition of the tasks after q's position, and the order. The
