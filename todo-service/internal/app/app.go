@@ -158,9 +158,9 @@ func newService(cfg Config, store *pgstore.Store, relay *outbox.Relay, lists *re
 		InFlight:           cfg.MaxInFlight,
 		ConcurrentSearches: max(1, cfg.Postgres.MaxConns/4),
 	}, registry)
-	return task.NewService(countcache.New(admitted), time.Now, func(ctx context.Context, _ task.Owner, eventID string) {
+	return task.NewService(countcache.New(admitted), time.Now, func(ctx context.Context, owner task.Owner, eventID string) {
 		relay.Wake()
-		_ = lists.Invalidate(ctx, eventID) // the list cache counts the error; the live feed repeats the invalidation
+		_ = lists.Invalidate(ctx, owner, eventID) // the list cache counts the error; the live feed repeats the invalidation
 	})
 }
 
@@ -182,11 +182,11 @@ func limitConns(cfg *Config, log *slog.Logger, registry *prometheus.Registry) (*
 // or an outage prevented is repeated before a watcher learns of the change.
 func toLiveFeed(lists *redisstore.ListCache, feed *redisstore.Feed) outbox.Sender {
 	return func(ctx context.Context, batch []task.Announcement) error {
-		ids := make([]string, len(batch))
+		events := make([]redisstore.CommittedEvent, len(batch))
 		for i, a := range batch {
-			ids[i] = a.Event.ID
+			events[i] = redisstore.CommittedEvent{ID: a.Event.ID, Owner: a.Event.Owner}
 		}
-		if err := lists.Heal(ctx, ids); err != nil {
+		if err := lists.Heal(ctx, events); err != nil {
 			return err
 		}
 		if err := feed.Publish(ctx, batch); err != nil {

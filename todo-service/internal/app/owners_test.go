@@ -54,9 +54,9 @@ func (silentFeed) Subscribe(ctx context.Context, onGap func(), _ func(task.Annou
 // uncached is an httpapi.ListCache without a cache.
 type uncached struct{}
 
-func (uncached) Prefetch(ctx context.Context) context.Context { return ctx }
+func (uncached) Prefetch(ctx context.Context, _ task.Owner) context.Context { return ctx }
 
-func (uncached) Load(ctx context.Context, query func(context.Context) (listcache.Entry, error)) (listcache.Entry, error) {
+func (uncached) Load(ctx context.Context, _ task.Owner, query func(context.Context) (listcache.Entry, error)) (listcache.Entry, error) {
 	return query(ctx)
 }
 

@@ -26,8 +26,8 @@ func (a *api) listTasks(w http.ResponseWriter, r *http.Request) error {
 	var list listcache.Entry
 	owner, status := a.Owner(r.Context()), cacheBypass
 	switch {
-	case r.URL.RawQuery == "" && owner == task.NoOwner:
-		list, err = a.Lists.Load(r.Context(), func(ctx context.Context) (listcache.Entry, error) {
+	case r.URL.RawQuery == "":
+		list, err = a.Lists.Load(r.Context(), owner, func(ctx context.Context) (listcache.Entry, error) {
 			return a.renderPage(ctx, owner, query)
 		})
 		status = cacheMiss
