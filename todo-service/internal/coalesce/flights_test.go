@@ -28,11 +28,15 @@ func TestFlightsForgetsResultsThatAreNoLongerFresh(t *testing.T) {
 		go func() { _, _ = flights.Do(t.Context(), -1, slow) }()
 		<-time.After(500 * time.Millisecond)
 		synctest.Wait()
+		flights.mu.Lock()
 		if kept := len(flights.flights); kept != 1 || flights.flights[-1] == nil {
 			t.Errorf("%d results are kept after 1.6 s", kept)
 		}
+		flights.mu.Unlock()
 		<-time.After(2 * time.Second)
 		synctest.Wait()
+		flights.mu.Lock()
+		defer flights.mu.Unlock()
 		if kept := len(flights.flights); kept != 0 {
 			t.Errorf("%d results are kept at last", kept)
 		}
