@@ -31,7 +31,7 @@ func (a *api) watchEvents(w http.ResponseWriter, r *http.Request) error {
 	}
 	defer release()
 	stream := httpserver.NewStream(w, r, writeStallTimeout)
-	changes, err := a.Watch(stream.Context(), token)
+	changes, err := a.Watch(stream.Context(), a.Owner(stream.Context()), token)
 	if err != nil {
 		stream.Close(nil)
 		if apperr.Of(err).Kind == apperr.Invalid {

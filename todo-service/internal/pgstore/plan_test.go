@@ -27,7 +27,7 @@ func TestNumberEventsReadsFewRowsOfALogThatHasGrown(t *testing.T) {
 	db.MustExec(`ALTER TABLE events SET (autovacuum_enabled = false)`)
 	s := pgstore.New(db)
 	for range 30 {
-		must(s.Create(t.Context(), newEvent("Learn Go"), task.IdempotencyKey{}))
+		must(s.Create(t.Context(), task.NoOwner, newEvent("Learn Go"), task.IdempotencyKey{}))
 		db.MustExec(`SELECT number_events(10)`)
 	}
 	db.MustExec(`
@@ -35,7 +35,7 @@ func TestNumberEventsReadsFewRowsOfALogThatHasGrown(t *testing.T) {
 		SELECT gen_random_uuid(), head + i, 'task.created', 1000 + i, 'Learn Go', 0, false, now(), 1, now(), ''
 		FROM stream, generate_series(1, 20000) i`)
 	db.MustExec(`UPDATE stream SET head = head + 20000`)
-	must(s.Create(t.Context(), newEvent("Learn Go"), task.IdempotencyKey{}))
+	must(s.Create(t.Context(), task.NoOwner, newEvent("Learn Go"), task.IdempotencyKey{}))
 	tx := db.MustBegin()
 	defer tx.Rollback()
 	var last, read int64
@@ -76,7 +76,7 @@ func TestListReadsFewMoreRowsThanItReturns(t *testing.T) {
 		"of that and done":            {db, task.Query{Contains: "learn g", Done: new(true)}, 20 * page},
 	} {
 		test.q.Limit = page
-		wantRead(t, test.db, "auto", name, test.q, test.most)
+		wantRead(t, test.db, "auto", name, task.NoOwner, test.q, test.most)
 	}
 }
 
@@ -101,7 +101,7 @@ func TestListReadsAPageInEveryOrderFromAnIndex(t *testing.T) {
 		} {
 			q.Order, q.Limit = order, page
 			for _, mode := range []string{"force_custom_plan", "force_generic_plan"} {
-				wantRead(t, db, mode, fmt.Sprintf("%s in order %s, %s", name, order, mode), q, 2*int64(q.Offset+page))
+				wantRead(t, db, mode, fmt.Sprintf("%s in order %s, %s", name, order, mode), task.NoOwner, q, 2*int64(q.Offset+page))
 			}
 		}
 	}
@@ -118,16 +118,17 @@ func TestListPlansAPageByIDOnce(t *testing.T) {
 			for _, limit := range []int{51, 101, 102, task.MaxLimit + 1} {
 				q := task.Query{Order: order, Done: done, Limit: limit}
 				tx := db.MustBegin()
-				prepared, quoted := prepareList(tx, q)
+				query, args := pgstore.ListQuery(task.NoOwner, q)
+				execute := prepare(tx, query, args)
 				for range 10 {
-					read, err := tx.MustExec(`EXECUTE page (` + quoted + `)`).RowsAffected()
+					read, err := tx.MustExec(execute).RowsAffected()
 					if want := int64(limit); err != nil || read != want && (done == nil || !*done) {
-						t.Fatalf("read %d tasks, want %d, error %v: %s", read, want, err, prepared)
+						t.Fatalf("read %d tasks, want %d, error %v: %s", read, want, err, query)
 					}
 				}
 				var kept int
 				if err := tx.Get(&kept, `SELECT generic_plans FROM pg_prepared_statements WHERE name = 'page'`); err != nil || kept != 5 {
-					t.Errorf("%d executions of 10 used the plan that is kept, want 5, error %v: %s", kept, err, prepared)
+					t.Errorf("%d executions of 10 used the plan that is kept, want 5, error %v: %s", kept, err, query)
 				}
 				tx.MustExec(`DEALLOCATE page`)
 				_ = tx.Rollback()
@@ -137,37 +138,44 @@ func TestListPlansAPageByIDOnce(t *testing.T) {
 }
 
 // wantRead wants the query to read at most that many tasks, with a plan of that
-// plan_cache_mode.
-func wantRead(t *testing.T, db *sqlx.DB, mode, name string, q task.Query, most int64) {
+// plan_cache_mode. It returns the indexes that the plan reads.
+func wantRead(t *testing.T, db *sqlx.DB, mode, name string, owner task.Owner, q task.Query, most int64) (indexes []string) {
+	t.Helper()
+	query, args := pgstore.ListQuery(owner, q)
+	plan, text := explain(t, db, mode, query, args...)
+	if read := plan.read(); read > most {
+		t.Errorf("the page %s: read %d tasks, want at most %d:\n%s", name, read, most, text)
+	}
+	return plan.indexes()
+}
+
+// explain executes the query with a plan of that plan_cache_mode, which it returns.
+func explain(t *testing.T, db *sqlx.DB, mode, query string, args ...any) (n node, text string) {
 	t.Helper()
 	tx := db.MustBegin()
 	defer tx.Rollback()
 	tx.MustExec(`SET LOCAL plan_cache_mode = ` + mode)
-	_, quoted := prepareList(tx, q)
+	execute := prepare(tx, query, args)
 	defer tx.MustExec(`DEALLOCATE page`)
 	var plan []byte
-	if err := tx.Get(&plan, `EXPLAIN (ANALYZE, FORMAT JSON) EXECUTE page (`+quoted+`)`); err != nil {
+	if err := tx.Get(&plan, `EXPLAIN (ANALYZE, FORMAT JSON) `+execute); err != nil {
 		t.Fatal(err)
 	}
 	var plans []struct{ Plan node }
 	if err := json.Unmarshal(plan, &plans); err != nil {
 		t.Fatal(err)
 	}
-	if read := plans[0].Plan.read(); read > most {
-		t.Errorf("the page %s: read %d tasks, want at most %d:\n%s", name, read, most, plan)
-	}
+	return plans[0].Plan, string(plan)
 }
 
-// prepareList prepares the query of List under the name page, and returns it and its quoted
-// arguments.
-func prepareList(tx *sqlx.Tx, q task.Query) (query, quoted string) {
-	query, args := pgstore.ListQuery(q)
+// prepare prepares the query under the name page, and returns the statement that executes it.
+func prepare(tx *sqlx.Tx, query string, args []any) (execute string) {
 	tx.MustExec(`PREPARE page AS ` + query)
 	literals := make([]string, len(args))
 	for i, arg := range args {
 		literals[i] = pq.QuoteLiteral(fmt.Sprint(arg))
 	}
-	return query, strings.Join(literals, `, `)
+	return `EXECUTE page (` + strings.Join(literals, `, `) + `)`
 }
 
 // node is a node of a plan in the output of EXPLAIN.
@@ -175,7 +183,20 @@ type node struct {
 	Rows    float64 `json:"Actual Rows"`
 	Removed float64 `json:"Rows Removed by Filter"`
 	Loops   float64 `json:"Actual Loops"`
+	Type    string  `json:"Node Type"`
+	Index   string  `json:"Index Name"`
 	Plans   []node
+}
+
+// indexes returns the index of each leaf node, "" for a leaf that reads none.
+func (n node) indexes() (names []string) {
+	if len(n.Plans) == 0 {
+		return []string{n.Index}
+	}
+	for _, inner := range n.Plans {
+		names = append(names, inner.indexes()...)
+	}
+	return names
 }
 
 // read returns how many rows the leaf nodes read.
