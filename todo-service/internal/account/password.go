@@ -18,11 +18,11 @@ const (
 )
 
 // normalizePassword returns a new password in NFC, so that it is the same on every
-// keyboard. The error is apperr.Invalid and names field.
-func normalizePassword(field, password string) (string, error) {
+// keyboard. The error is apperr.Invalid.
+func normalizePassword(password string) (string, error) {
 	normalized := norm.NFC.String(password)
 	if problem := passwordProblem(normalized); problem != "" {
-		return "", apperr.InvalidFields(apperr.Field{Name: field, Problem: problem})
+		return "", apperr.InvalidFields(apperr.Field{Name: "password", Problem: problem})
 	}
 	return normalized, nil
 }

@@ -28,7 +28,7 @@ func (s *Service) ChangePassword(ctx context.Context, id int64, c PasswordChange
 	if u.PasswordHash == "" {
 		return User{}, apperr.New(apperr.PermissionDenied, "this account has no password: it signs in through its issuer")
 	}
-	password, err := normalizePassword("password", c.New)
+	password, err := normalizePassword(c.New)
 	if err != nil {
 		return User{}, err
 	}
@@ -68,7 +68,7 @@ func (s *Service) SetPassword(ctx context.Context, id int64, password string) (U
 	if u.Email == "" {
 		return User{}, apperr.New(apperr.PermissionDenied, "this account has no password: it signs in through its issuer")
 	}
-	password, err = normalizePassword("password", password)
+	password, err = normalizePassword(password)
 	if err != nil {
 		return User{}, err
 	}

@@ -101,7 +101,7 @@ func TestPasswordRules(t *testing.T) {
 		"july1969monday":                     false,
 		"gv7!Rk02_qLmw":                      true,
 	} {
-		normalized, err := normalizePassword("password", password)
+		normalized, err := normalizePassword(password)
 		if (err == nil) != valid {
 			t.Errorf("%q: %v, want valid %t", password, err, valid)
 		}

@@ -92,7 +92,7 @@ func (s *Service) SignUp(ctx context.Context, email, password string, client net
 
 func (s *Service) newUser(email, password string, role Role) (u User, normalized string, err error) {
 	email, emailErr := NormalizeEmail(email)
-	normalized, passwordErr := normalizePassword("password", password)
+	normalized, passwordErr := normalizePassword(password)
 	var broken []apperr.Field
 	for _, err := range []error{emailErr, passwordErr} {
 		if err != nil {
