@@ -132,7 +132,12 @@ func (s *fakeSessions) Create(_ context.Context, userID int64, role account.Role
 }
 
 func (s *fakeSessions) Revoke(_ context.Context, userID int64, id string) error {
-	return s.delete(func(session fakeSession) bool { return session.userID == userID && session.id == id })
+	before := len(s.of(userID))
+	err := s.delete(func(session fakeSession) bool { return session.userID == userID && session.id == id })
+	if err == nil && len(s.of(userID)) == before {
+		return apperr.New(apperr.NotFound, "no such session")
+	}
+	return err
 }
 
 func (s *fakeSessions) RevokeAll(_ context.Context, userID int64, except string) error {

@@ -106,7 +106,7 @@ func (s *Service) Enable(ctx context.Context, id int64) (User, error) {
 	})
 }
 
-// SignOut ends one of the user's sessions.
+// SignOut ends one of the user's sessions, or returns apperr.NotFound.
 func (s *Service) SignOut(ctx context.Context, id int64, sessionID string) error {
 	return s.Sessions.Revoke(ctx, id, sessionID)
 }

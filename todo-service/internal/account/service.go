@@ -22,7 +22,7 @@ type Session struct {
 type Sessions interface {
 	// Create starts a session.
 	Create(ctx context.Context, userID int64, role Role) (Session, error)
-	// Revoke ends one of the user's sessions. A session that has ended is no error.
+	// Revoke ends one of the user's sessions. Without one the error is apperr.NotFound.
 	Revoke(ctx context.Context, userID int64, sessionID string) error
 	// RevokeAll ends the user's sessions, except the one with the id; "" ends all.
 	RevokeAll(ctx context.Context, userID int64, except string) error
