@@ -37,7 +37,7 @@ func newFixture(t *testing.T) fixture {
 	t.Helper()
 	f := fixture{T: t, store: memstore.NewUserStore(), sessions: &fakeSessions{}, limits: &fakeLimits{}}
 	service, err := account.NewService(account.Config{
-		Store: f.store, Sessions: f.sessions, Limits: f.limits, Now: func() time.Time { return now },
+		Store: f.store, Sessions: f.sessions, Limits: f.limits, Verify: verify, Now: func() time.Time { return now },
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -200,4 +200,12 @@ func (l *fakeLimits) CountSignUp(_ context.Context, client netip.Addr) error {
 	defer l.mu.Unlock()
 	l.signUps = append(l.signUps, client)
 	return l.err
+}
+
+// verify takes a token for the subject, unless it is empty.
+func verify(_ context.Context, token string) (account.Identity, error) {
+	if token == "" {
+		return account.Identity{}, account.InvalidCredentialsError(nil)
+	}
+	return account.Identity{Issuer: "https://issuer.example.com", Subject: token}, nil
 }

@@ -37,9 +37,7 @@ func (s *Service) ChangePassword(ctx context.Context, id int64, c PasswordChange
 		return User{}, err
 	}
 	err = s.checkCurrentPassword(ctx, u, norm.NFC.String(c.Current), password)
-	if !hasKind(err, apperr.Invalid) {
-		_ = s.Limits.GiveBack(ctx, attempt, err == nil) // if it fails, the attempt stays counted
-	}
+	s.giveBack(ctx, attempt, err)
 	if err != nil {
 		return User{}, err
 	}

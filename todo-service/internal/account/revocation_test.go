@@ -71,7 +71,7 @@ func TestChangePasswordIsRepeatedAfterSessionsCouldNotBeEnded(t *testing.T) {
 func TestUserOfAnIssuerHasNoPassword(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
-	u, _, err := f.SignInByIdentity(t.Context(), account.Identity{Issuer: "https://issuer.example.com", Subject: "7"})
+	u, _, err := f.SignInByToken(t.Context(), "7", client)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -31,7 +31,8 @@ type Sessions interface {
 // Limits counts attempts, in all replicas together. Over a limit the error is
 // apperr.RateLimited; while attempts cannot be counted it is apperr.Unavailable.
 type Limits interface {
-	// CountSignIn counts an attempt on an account from a client's address.
+	// CountSignIn counts an attempt on an account from a client's address, or, with account
+	// "", from the address alone.
 	CountSignIn(ctx context.Context, account string, client netip.Addr) (Attempt, error)
 	// GiveBack takes the attempt out of the count. If it succeeded, the address is from
 	// then on one from which the account has signed in.
@@ -42,7 +43,7 @@ type Limits interface {
 
 // Attempt is a counted sign-in attempt.
 type Attempt struct {
-	Account string // the SHA-256 of the e-mail, in hex
+	Account string // the SHA-256 of the e-mail, in hex; "" for an attempt with a token
 	Client  netip.Addr
 	ID      string
 }
@@ -52,7 +53,10 @@ type Config struct {
 	Store    Store
 	Sessions Sessions
 	Limits   Limits
-	Now      func() time.Time
+	// Verify returns the identity that an issuer's token names. An invalid token is an
+	// InvalidCredentialsError. It is nil without an issuer.
+	Verify func(ctx context.Context, token string) (Identity, error)
+	Now    func() time.Time
 }
 
 // Service is the application service of users; every transport and command calls it. Its
@@ -139,16 +143,22 @@ func (s *Service) SignIn(ctx context.Context, email, password string, client net
 		return User{}, Session{}, err
 	}
 	u, err := s.authenticate(ctx, email, norm.NFC.String(password))
-	if !hasKind(err, apperr.Unauthenticated) {
-		// An attempt that could not be decided told the client nothing, so it is not counted
-		// either. If giving it back fails, the session cannot be stored either.
-		_ = s.Limits.GiveBack(ctx, attempt, err == nil)
-	}
+	s.giveBack(ctx, attempt, err)
 	if err != nil {
 		return User{}, Session{}, err
 	}
 	session, err := s.startSession(ctx, u)
 	return u, session, err
+}
+
+// giveBack takes an attempt out of the count unless it was refused because of err.
+func (s *Service) giveBack(ctx context.Context, a Attempt, err error) {
+	if hasKind(err, apperr.Unauthenticated) || hasKind(err, apperr.Invalid) {
+		return
+	}
+	// An attempt that could not be decided told the client nothing, so it does not count
+	// either. If Redis fails here, the attempt stays counted.
+	_ = s.Limits.GiveBack(ctx, a, err == nil)
 }
 
 // authenticate returns the user with the e-mail if it has the password and may sign in.
@@ -164,8 +174,11 @@ func (s *Service) authenticate(ctx context.Context, email, password string) (Use
 	if err != nil {
 		return User{}, err
 	}
-	if !equal || u.Disabled {
-		return User{}, invalidCredentials()
+	if !equal {
+		return User{}, InvalidCredentialsError(errWrongPassword)
+	}
+	if u.Disabled {
+		return User{}, InvalidCredentialsError(errDisabled)
 	}
 	if outdated {
 		s.rehash(ctx, u, password)
@@ -188,16 +201,28 @@ func (s *Service) rehash(ctx context.Context, u User, password string) {
 	})
 }
 
-// SignInByIdentity starts a session for the user with an identity that the caller has
-// verified. The first sign-in of an identity makes its user. For a disabled user the error
+// SignInByToken starts a session for the user that an issuer's token names. The first
+// sign-in of an identity makes its user. For an invalid token and a disabled user the error
 // is that of SignIn.
-func (s *Service) SignInByIdentity(ctx context.Context, identity Identity) (User, Session, error) {
+func (s *Service) SignInByToken(ctx context.Context, token string, client netip.Addr) (User, Session, error) {
+	if s.Verify == nil {
+		return User{}, Session{}, InvalidCredentialsError(errNoIssuer)
+	}
+	attempt, err := s.Limits.CountSignIn(ctx, "", client)
+	if err != nil {
+		return User{}, Session{}, err
+	}
+	identity, err := s.Verify(ctx, token)
+	s.giveBack(ctx, attempt, err)
+	if err != nil {
+		return User{}, Session{}, err
+	}
 	u, err := s.findOrCreate(ctx, identity)
 	if err != nil {
 		return User{}, Session{}, err
 	}
 	if u.Disabled {
-		return User{}, Session{}, invalidCredentials()
+		return User{}, Session{}, InvalidCredentialsError(errDisabled)
 	}
 	session, err := s.startSession(ctx, u)
 	return u, session, err
@@ -223,7 +248,7 @@ func (s *Service) startSession(ctx context.Context, u User) (Session, error) {
 	}
 	now, err := s.Store.Get(ctx, u.ID)
 	if err == nil && (now.AuthVersion != u.AuthVersion || now.Disabled) {
-		err = invalidCredentials()
+		err = InvalidCredentialsError(errRevoked)
 	}
 	if err != nil {
 		// The revocation may have deleted the sessions before this one was stored. The client

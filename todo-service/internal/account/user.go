@@ -13,6 +13,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"time"
 
 	"example.com/todo/platform/apperr"
@@ -75,10 +76,18 @@ func TakenError() error {
 	return apperr.New(apperr.AlreadyExists, "a user with this e-mail exists already")
 }
 
-// invalidCredentials returns the error of a sign-in, the same for every reason.
-func invalidCredentials() error {
-	return apperr.New(apperr.Unauthenticated, "these credentials are not valid")
+// InvalidCredentialsError returns the error of a sign-in. A client gets the same one for
+// every reason; cause is for the log.
+func InvalidCredentialsError(cause error) error {
+	return apperr.New(apperr.Unauthenticated, "these credentials are not valid").WithCause(cause)
 }
+
+var (
+	errWrongPassword = errors.New("there is no such user, or the password is another")
+	errDisabled      = errors.New("the user is disabled")
+	errRevoked       = errors.New("the user's sessions were ended meanwhile")
+	errNoIssuer      = errors.New("no issuer of tokens is configured")
+)
 
 func hasKind(err error, kind apperr.Kind) bool { return err != nil && apperr.Of(err).Kind == kind }
 

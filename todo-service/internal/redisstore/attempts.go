@@ -63,8 +63,11 @@ func NewAttemptLimits(client goredis.UniversalClient, prefix string) *AttemptLim
 // CountSignIn counts an attempt to sign in, see account.Limits.
 func (l *AttemptLimits) CountSignIn(ctx context.Context, name string, client netip.Addr) (account.Attempt, error) {
 	a := account.Attempt{Account: name, Client: client, ID: rand.Text()}
-	err := l.count(ctx, a.ID, l.signInKeys(a), signInsOfAddress, signInsOfPair, signInsOfAccount)
-	return a, err
+	limits := []attemptLimit{signInsOfAddress, signInsOfPair, signInsOfAccount}
+	if name == "" {
+		limits = limits[:1]
+	}
+	return a, l.count(ctx, a.ID, l.signInKeys(a), limits...)
 }
 
 // GiveBack takes an attempt out of the count, see account.Limits.
@@ -72,7 +75,7 @@ func (l *AttemptLimits) GiveBack(ctx context.Context, a account.Attempt, succeed
 	ctx, cancel := context.WithTimeout(ctx, l.timeout)
 	defer cancel()
 	known := time.Duration(0)
-	if succeeded {
+	if succeeded && a.Account != "" {
 		known = addressKnownFor
 	}
 	return attemptsUnavailable(giveBackAttemptScript.Run(ctx, l.client, l.signInKeys(a), a.ID, known.Milliseconds()).Err())
@@ -103,12 +106,17 @@ func (l *AttemptLimits) count(ctx context.Context, id string, keys []string, lim
 	return nil
 }
 
-// signInKeys returns the keys of an attempt: the logs of address, pair and account, and the
-// key that exists if the account has signed in from the address.
+// signInKeys returns the keys of an attempt: the log of the address; of an attempt on an
+// account also those of pair and account, and the key that exists if the account has
+// signed in from the address.
 func (l *AttemptLimits) signInKeys(a account.Attempt) []string {
 	address := addressKey(a.Client)
+	ofAddress := l.prefix + "signin:address:" + address
+	if a.Account == "" {
+		return []string{ofAddress}
+	}
 	return []string{
-		l.prefix + "signin:address:" + address,
+		ofAddress,
 		l.prefix + "signin:pair:" + a.Account + ":" + address,
 		l.prefix + "signin:account:" + a.Account,
 		l.prefix + "signin:known:" + a.Account + ":" + address,

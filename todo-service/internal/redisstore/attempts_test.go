@@ -266,3 +266,22 @@ func TestAttemptsFailClosedWithoutAnAnswer(t *testing.T) {
 		}
 	}
 }
+
+func TestAttemptsWithATokenCountByAddressAlone(t *testing.T) {
+	t.Parallel()
+	f := openAttempts(t)
+	for range 20 {
+		if err := f.limits.GiveBack(t.Context(), f.signIn("", address(1)), true); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 10 {
+		f.signIn("", address(1))
+	}
+	f.wantSignInLimited("", address(1), time.Minute)
+	f.signIn("", address(2))
+	keys, err := f.redis.Keys(t.Context(), f.redis.prefix+"*").Result()
+	if err != nil || len(keys) != 2 {
+		t.Errorf("keys %q, error %v", keys, err)
+	}
+}
