@@ -3,20 +3,19 @@ package admission
 import (
 	"context"
 	"errors"
-	"net/netip"
 	"sync"
 
 	"golang.org/x/sync/semaphore"
 
 	"example.com/todo/platform/apperr"
-	"example.com/todo/platform/clientlimit"
+	"example.com/todo/todo-service/internal/ratelimit"
 )
 
 // SearchLocks is a keyed mutex: one lock for each client, held during a search. So a
 // client runs one search at a time, in the order of their calls.
 type SearchLocks struct {
 	mu    sync.Mutex
-	locks map[netip.Prefix]*searchLock // of clients with a search
+	locks map[ratelimit.Client]*searchLock // of clients with a search
 }
 
 // searchLock is the lock of one client.
@@ -27,14 +26,12 @@ type searchLock struct {
 
 // NewSearchLocks returns locks that are all free.
 func NewSearchLocks() *SearchLocks {
-	return &SearchLocks{locks: make(map[netip.Prefix]*searchLock)}
+	return &SearchLocks{locks: make(map[ratelimit.Client]*searchLock)}
 }
 
-// Acquire waits for the lock of the client at addr. The caller must call release
-// once. If ctx is canceled first, the error is ctx's; if its deadline passes first,
+// Acquire waits for the lock of the client. The caller must call release once. If ctx is canceled first, the error is ctx's; if its deadline passes first,
 // the error is apperr.RateLimited.
-func (s *SearchLocks) Acquire(ctx context.Context, addr netip.Addr) (release func(), err error) {
-	client := clientlimit.ClientPrefix(addr)
+func (s *SearchLocks) Acquire(ctx context.Context, client ratelimit.Client) (release func(), err error) {
 	s.mu.Lock()
 	lock := s.locks[client]
 	if lock == nil {

@@ -98,7 +98,7 @@ func Run(ctx context.Context, cfg Config) error {
 	grpcAPI := grpcapi.New(grpcapi.Config{
 		Tasks: tasks, Allow: limiter.Allow, ClientIP: clientIPs.FromGRPC, Watch: hub.Watch, AcquireStream: streams.Acquire,
 	})
-	rpc, err := grpcserver.Listen(cfg.GRPC, conns.Limit("grpc", cfg.GRPC.MaxConns), grpcserver.Telemetry(telemetry), grpcAPI.Register, grpcAPI.RateLimit()...)
+	rpc, err := grpcserver.Listen(cfg.GRPC, conns.Limit("grpc", cfg.GRPC.MaxConns), grpcserver.Telemetry(telemetry), grpcAPI.Register, grpcAPI.Interceptors()...)
 	if err != nil {
 		return err
 	}

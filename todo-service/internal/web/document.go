@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"example.com/todo/platform/apperr"
+	"example.com/todo/platform/session"
+	"example.com/todo/todo-service/internal/ratelimit"
 	"example.com/todo/todo-service/internal/task"
 )
 
@@ -145,7 +147,7 @@ func (p *page) prepare(r *http.Request, status int, d *document) (int, rendering
 func (p *page) acquire(ctx context.Context, r *http.Request, searches bool) (release func(), err error) {
 	releaseSearch := func() {}
 	if searches {
-		if releaseSearch, err = p.AcquireSearch(ctx, p.ClientIP(r)); err != nil {
+		if releaseSearch, err = p.AcquireSearch(ctx, ratelimit.NewClient(session.UserFrom(ctx).ID, p.ClientIP(r))); err != nil {
 			return nil, err
 		}
 	}

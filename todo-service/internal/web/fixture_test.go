@@ -95,7 +95,7 @@ func newFixture() *fixture {
 			return ratelimit.Decision{Allowed: f.refusal == 0, RetryAfter: f.refusal}
 		},
 		ClientIP: func(*http.Request) netip.Addr { return netip.MustParseAddr("192.0.2.1") },
-		AcquireSearch: func(ctx context.Context, client netip.Addr) (func(), error) {
+		AcquireSearch: func(ctx context.Context, client ratelimit.Client) (func(), error) {
 			f.searches++
 			return locks.Acquire(ctx, client)
 		},

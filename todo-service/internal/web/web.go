@@ -55,7 +55,7 @@ type Dependencies struct {
 	ClientIP func(r *http.Request) netip.Addr
 	// AcquireSearch waits until the client's other search calls release; if ctx ends first,
 	// it returns an error.
-	AcquireSearch func(ctx context.Context, client netip.Addr) (release func(), err error)
+	AcquireSearch func(ctx context.Context, client ratelimit.Client) (release func(), err error)
 	Now           func() time.Time
 	Log           *slog.Logger
 }
