@@ -4,7 +4,6 @@ import (
 	"context"
 	"strings"
 
-	middleware "github.com/grpc-ecosystem/go-grpc-middleware/v2"
 	"google.golang.org/grpc"
 
 	"example.com/todo/platform/session"
@@ -16,51 +15,46 @@ import (
 // those of health and reflection too, are also limited in number. At a limit the error is
 // apperr.RateLimited.
 func (s *Server) Interceptors() []grpc.ServerOption {
-	return []grpc.ServerOption{grpc.ChainUnaryInterceptor(s.admitUnary), grpc.ChainStreamInterceptor(s.admitStream)}
+	unary, stream := s.countUnary, s.countStream
+	if s.cfg.SignIn != nil {
+		authenticator := s.newAuthenticator()
+		unary, stream = authenticator.unary, authenticator.stream
+	}
+	return []grpc.ServerOption{grpc.ChainUnaryInterceptor(unary), grpc.ChainStreamInterceptor(stream, s.limitStreams)}
 }
 
-func (s *Server) admitUnary(ctx context.Context, req any, info *grpc.UnaryServerInfo, next grpc.UnaryHandler) (any, error) {
-	ctx, err := s.admit(ctx, info.FullMethod)
-	if err != nil {
+func (s *Server) countUnary(ctx context.Context, req any, info *grpc.UnaryServerInfo, next grpc.UnaryHandler) (any, error) {
+	if err := s.countCall(ctx, info.FullMethod); err != nil {
 		return nil, err
 	}
 	return next(ctx, req)
 }
 
-func (s *Server) admitStream(srv any, stream grpc.ServerStream, info *grpc.StreamServerInfo, next grpc.StreamHandler) error {
-	ctx, err := s.admit(stream.Context(), info.FullMethod)
-	if err != nil {
+func (s *Server) countStream(srv any, stream grpc.ServerStream, info *grpc.StreamServerInfo, next grpc.StreamHandler) error {
+	if err := s.countCall(stream.Context(), info.FullMethod); err != nil {
 		return err
 	}
-	release, err := s.cfg.AcquireStream(s.client(ctx))
-	if err != nil {
-		return err
-	}
-	defer release()
-	if s.cfg.SignIn == nil {
-		return next(srv, stream)
-	}
-	return s.cfg.SignIn.endWithSession(ctx, func(ctx context.Context) error {
-		return next(srv, &middleware.WrappedServerStream{ServerStream: stream, WrappedContext: ctx})
-	})
+	return next(srv, stream)
 }
 
-// admit authenticates the call and counts it against the rate limit. The result has the
-// call's session.
-func (s *Server) admit(ctx context.Context, method string) (context.Context, error) {
-	if s.cfg.SignIn != nil {
-		return s.cfg.SignIn.admit(ctx, method, s.cfg.ClientIP(ctx))
-	}
+// countCall counts the call against the rate limit of its client's address.
+func (s *Server) countCall(ctx context.Context, method string) error {
 	if isUncounted(method) {
-		return ctx, nil
+		return nil
 	}
-	return ctx, s.cfg.Allow(ctx, s.cfg.ClientIP(ctx)).Err()
+	return s.cfg.Allow(ctx, s.cfg.ClientIP(ctx)).Err()
 }
 
 // isUncounted reports whether calls of the method do not count: health and reflection.
 func isUncounted(method string) bool { return strings.HasPrefix(method, "/grpc.") }
 
-// client returns what the limits of a call's client count.
-func (s *Server) client(ctx context.Context) ratelimit.Client {
-	return ratelimit.NewClient(session.UserFrom(ctx).ID, s.cfg.ClientIP(ctx))
+// limitStreams limits the number of streams.
+func (s *Server) limitStreams(srv any, stream grpc.ServerStream, _ *grpc.StreamServerInfo, next grpc.StreamHandler) error {
+	ctx := stream.Context()
+	release, err := s.cfg.AcquireStream(ratelimit.NewClient(session.UserFrom(ctx).ID, s.cfg.ClientIP(ctx)))
+	if err != nil {
+		return err
+	}
+	defer release()
+	return next(srv, stream)
 }

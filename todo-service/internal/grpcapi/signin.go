@@ -4,7 +4,8 @@ import (
 	"context"
 	"errors"
 	"net/netip"
-	"strings"
+
+	"google.golang.org/grpc"
 
 	"example.com/todo/platform/apperr"
 	"example.com/todo/platform/session"
@@ -13,51 +14,65 @@ import (
 
 // SignIn holds the dependencies of sign-in.
 type SignIn struct {
-	// Credentials extracts the token of a call's session, and ends streams with it.
+	// Credentials authenticates calls: its Check alone those that are not counted.
 	Credentials *session.Authenticator
-	// Authenticate returns ctx with the session of the token, unless that is "", and counts
-	// the call of the user or, without one, of the client. The error is
-	// apperr.Unauthenticated or apperr.Unavailable; the decision is then valid, too.
+	// Authenticate returns ctx with the session of the token, and counts the call of the
+	// user or, without one, of the client. The error is apperr.Unauthenticated or
+	// apperr.Unavailable; the decision is then valid, too.
 	Authenticate func(ctx context.Context, token string, client netip.Addr) (context.Context, ratelimit.Decision, error)
 }
 
-// openService is the prefix of the methods without a session: probes have none.
-const openService = "/grpc.health.v1.Health/"
+var errNoUser = errors.New("a session was checked and has no user")
 
-// admit returns ctx with the session of the call. Calls of the health service need none,
-// and those of reflection are not counted.
-func (s *SignIn) admit(ctx context.Context, method string, client netip.Addr) (context.Context, error) {
-	if strings.HasPrefix(method, openService) {
-		return ctx, nil
-	}
-	token, tokenErr := s.Credentials.CallToken(ctx)
-	if isUncounted(method) && tokenErr == nil {
-		checked, err := s.Credentials.Check(ctx, token)
-		return session.WithSession(ctx, checked), err
-	}
-	ctx, decision, sessionErr := s.Authenticate(ctx, token, client)
-	err := decision.Err()
-	if err == nil {
-		err = tokenErr
-	}
-	if err == nil {
-		err = sessionErr
-	}
-	if err == nil && session.UserFrom(ctx).ID <= 0 { // whatever went before
-		err = apperr.New(apperr.Unauthenticated, "the call has no valid session; sign in")
-	}
-	return ctx, err
+// authenticator has the interceptors of sign-in: they authenticate a call and count it
+// against a rate limit. All calls need a session, except those of health.
+type authenticator struct {
+	server  *Server
+	session session.Authenticator
 }
 
-// endWithSession calls serve with a context that ends with the session of ctx. If it ended,
-// the error says why.
-func (s *SignIn) endWithSession(ctx context.Context, serve func(context.Context) error) error {
-	watched, stop := s.Credentials.Watcher.Watch(ctx)
-	defer stop()
-	err := serve(watched)
-	// An end of the stream's own context has the same cause in both.
-	if reason := context.Cause(watched); reason != nil && !errors.Is(context.Cause(ctx), reason) {
-		return reason
+func (s *Server) newAuthenticator() *authenticator {
+	a := &authenticator{server: s, session: *s.cfg.SignIn.Credentials}
+	a.session.Check = a.checkAndCount
+	return a
+}
+
+func (a *authenticator) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, next grpc.UnaryHandler) (any, error) {
+	if err := a.countWithoutToken(ctx, info.FullMethod); err != nil {
+		return nil, err
 	}
-	return err
+	return a.session.Unary(ctx, req, info, next)
+}
+
+func (a *authenticator) stream(srv any, stream grpc.ServerStream, info *grpc.StreamServerInfo, next grpc.StreamHandler) error {
+	if err := a.countWithoutToken(stream.Context(), info.FullMethod); err != nil {
+		return err
+	}
+	return a.session.Stream(srv, stream, info, next)
+}
+
+// countWithoutToken counts a call for which the session is not checked, because it has no
+// token of the right form.
+func (a *authenticator) countWithoutToken(ctx context.Context, method string) error {
+	if _, err := a.session.CallToken(ctx); err == nil {
+		return nil
+	}
+	return a.server.countCall(ctx, method)
+}
+
+// checkAndCount returns the session of the token, and counts the call.
+func (a *authenticator) checkAndCount(ctx context.Context, token string) (session.Session, error) {
+	signIn := a.server.cfg.SignIn
+	if method, _ := grpc.Method(ctx); isUncounted(method) {
+		return signIn.Credentials.Check(ctx, token)
+	}
+	ctx, decision, err := signIn.Authenticate(ctx, token, a.server.cfg.ClientIP(ctx))
+	if limited := decision.Err(); limited != nil {
+		return session.Session{}, limited
+	}
+	checked := session.From(ctx)
+	if err == nil && checked.User.ID <= 0 { // whatever went before, no call without a user passes
+		err = apperr.New(apperr.Unauthenticated, "the call has no valid session; sign in").WithCause(errNoUser)
+	}
+	return checked, err
 }
