@@ -60,9 +60,9 @@ func TestKeysThatAnotherProgramOverwroteAreNoSessions(t *testing.T) {
 	}
 }
 
-// Redis 7 ends the scripts of a one-node cluster that use keys of several slots.
 func TestClusterRunsAllScripts(t *testing.T) {
 	t.Parallel()
+	// Also a cluster of one node refuses a script that uses keys of several slots.
 	addr := testenv.StartRedis(t, "--cluster-enabled", "yes")
 	node := openClient(t, addr)
 	slots := make([]int, 16384)

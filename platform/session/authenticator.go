@@ -113,7 +113,7 @@ func (a *Authenticator) Token(r *http.Request) (string, error) {
 // Cookie returns the cookie of a token for a browser, which keeps it for maxAge. With an
 // empty token the browser deletes the cookie.
 func (a *Authenticator) Cookie(token string, maxAge time.Duration) *http.Cookie {
-	cookie := &http.Cookie{
+	cookie := &http.Cookie{ //nolint:gosec // browsers do not return a Secure cookie to a server without TLS
 		Name: a.cookieName(), Value: token, Path: "/", MaxAge: int(maxAge / time.Second),
 		HttpOnly: true, Secure: a.Secure, SameSite: http.SameSiteLaxMode,
 	}

@@ -16,11 +16,7 @@ const openService = "/grpc.health.v1.Health/"
 // CallToken returns the well-formed token of a gRPC call, or apperr.Unauthenticated. It
 // ignores cookies.
 func (a *Authenticator) CallToken(ctx context.Context) (string, error) {
-	values := metadata.ValueFromIncomingContext(ctx, "authorization")
-	if len(values) == 0 {
-		return "", unauthenticated(errNoToken)
-	}
-	return parseBearer(values)
+	return parseBearer(metadata.ValueFromIncomingContext(ctx, "authorization"))
 }
 
 // Unary authenticates unary calls, except those of the health service. The method has the
@@ -47,12 +43,34 @@ func (a *Authenticator) Stream(srv any, stream grpc.ServerStream, info *grpc.Str
 	}
 	ctx, stop := a.Watcher.Watch(ctx)
 	defer stop()
-	err = next(srv, &middleware.WrappedServerStream{ServerStream: stream, WrappedContext: ctx})
+	watched := &middleware.WrappedServerStream{ServerStream: stream, WrappedContext: ctx}
+	if info.IsClientStream {
+		err = next(srv, clientStream{watched})
+	} else {
+		err = next(srv, watched)
+	}
 	// An end of the stream's own context has the same cause in both.
 	if reason := context.Cause(ctx); reason != nil && !errors.Is(context.Cause(stream.Context()), reason) {
 		return reason
 	}
 	return err
+}
+
+// clientStream is a stream of several messages of the client.
+type clientStream struct {
+	*middleware.WrappedServerStream
+}
+
+// RecvMsg also ends with the context of the session. grpc-go's waits for the client.
+func (s clientStream) RecvMsg(message any) error {
+	received := make(chan error, 1)
+	go func() { received <- s.ServerStream.RecvMsg(message) }() // ends with the method
+	select {
+	case err := <-received:
+		return err
+	case <-s.WrappedContext.Done():
+		return context.Cause(s.WrappedContext)
+	}
 }
 
 func (a *Authenticator) authenticateCall(ctx context.Context) (context.Context, error) {

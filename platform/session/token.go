@@ -60,7 +60,11 @@ func hashToken(token string) (string, error) {
 // parseBearer returns the token of the values of an Authorization header. Anything but one
 // well-formed token of the scheme Bearer is apperr.Unauthenticated.
 func parseBearer(values []string) (string, error) {
-	if len(values) > 1 {
+	switch len(values) {
+	case 0:
+		return "", unauthenticated(errNoToken)
+	case 1:
+	default:
 		return "", unauthenticated(errSeveralTokens)
 	}
 	scheme, token, _ := strings.Cut(values[0], " ")
