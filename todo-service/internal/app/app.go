@@ -159,7 +159,7 @@ func newService(cfg Config, store *pgstore.Store, relay *outbox.Relay, lists *re
 	}, registry)
 	return task.NewService(countcache.New(admitted), time.Now, func(ctx context.Context, eventID string) {
 		relay.Wake()
-		_ = lists.Invalidate(ctx, eventID) // the list cache counts the error; the live feed repeats the invalidation
+		_ = lists.Invalidate(ctx, task.NoOwner, eventID) // the list cache counts the error; the live feed repeats the invalidation
 	})
 }
 
@@ -181,11 +181,11 @@ func limitConns(cfg *Config, log *slog.Logger, registry *prometheus.Registry) (*
 // or an outage prevented is repeated before a watcher learns of the change.
 func toLiveFeed(lists *redisstore.ListCache, feed *redisstore.Feed) outbox.Sender {
 	return func(ctx context.Context, batch []task.Announcement) error {
-		ids := make([]string, len(batch))
+		events := make([]redisstore.CommittedEvent, len(batch))
 		for i, a := range batch {
-			ids[i] = a.Event.ID
+			events[i] = redisstore.CommittedEvent{ID: a.Event.ID, Owner: task.NoOwner}
 		}
-		if err := lists.Heal(ctx, ids); err != nil {
+		if err := lists.Heal(ctx, events); err != nil {
 			return err
 		}
 		if err := feed.Publish(ctx, batch); err != nil {

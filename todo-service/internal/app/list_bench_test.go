@@ -46,7 +46,7 @@ func BenchmarkListCache(b *testing.B) {
 	var miss, hit time.Duration
 	n := 0
 	for b.Loop() {
-		if err := lists.Invalidate(b.Context(), ""); err != nil {
+		if err := lists.Invalidate(b.Context(), task.NoOwner, ""); err != nil {
 			b.Fatal(err)
 		}
 		miss += timeList(b, server.URL, "todo-service; fwd=miss")

@@ -21,12 +21,12 @@ import (
 	"example.com/todo/todo-service/internal/task"
 )
 
-// ListCache caches the response to the unfiltered list (cache-aside). Load returns it
-// from the cache or from query; its only error is query's. Prefetch starts the lookup,
+// ListCache caches the response to an owner's unfiltered list (cache-aside). Load returns
+// it from the cache or from query; its only error is query's. Prefetch starts the lookup,
 // and returns a context with which Load takes its result.
 type ListCache interface {
-	Prefetch(ctx context.Context) context.Context
-	Load(ctx context.Context, query func(context.Context) (listcache.Entry, error)) (listcache.Entry, error)
+	Prefetch(ctx context.Context, owner task.Owner) context.Context
+	Load(ctx context.Context, owner task.Owner, query func(context.Context) (listcache.Entry, error)) (listcache.Entry, error)
 }
 
 // Config holds the dependencies of the API.
@@ -97,7 +97,7 @@ func (a *api) routeCounts(next http.Handler) http.Handler {
 func (a *api) prefetchList(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if readsCachedList(r) {
-			r = r.WithContext(a.Lists.Prefetch(r.Context()))
+			r = r.WithContext(a.Lists.Prefetch(r.Context(), task.NoOwner))
 		}
 		next.ServeHTTP(w, r)
 	})

@@ -178,9 +178,9 @@ type fakeListCache struct {
 	misses int
 }
 
-func (c *fakeListCache) Prefetch(ctx context.Context) context.Context { return ctx }
+func (c *fakeListCache) Prefetch(ctx context.Context, _ task.Owner) context.Context { return ctx }
 
-func (c *fakeListCache) Load(ctx context.Context, query func(context.Context) (listcache.Entry, error)) (listcache.Entry, error) {
+func (c *fakeListCache) Load(ctx context.Context, _ task.Owner, query func(context.Context) (listcache.Entry, error)) (listcache.Entry, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.entry != nil {

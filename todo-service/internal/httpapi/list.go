@@ -27,7 +27,7 @@ func (a *api) listTasks(w http.ResponseWriter, r *http.Request) error {
 	status := cacheBypass
 	switch {
 	case r.URL.RawQuery == "":
-		list, err = a.Lists.Load(r.Context(), func(ctx context.Context) (listcache.Entry, error) {
+		list, err = a.Lists.Load(r.Context(), task.NoOwner, func(ctx context.Context) (listcache.Entry, error) {
 			return a.renderPage(ctx, query)
 		})
 		status = cacheMiss

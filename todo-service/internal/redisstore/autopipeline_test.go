@@ -35,11 +35,11 @@ func TestAutoPipelineBatchesCallersThatArriveDuringARoundTrip(t *testing.T) {
 	var callers sync.WaitGroup
 	call := func() {
 		callers.Go(func() {
-			ctx := cache.Prefetch(t.Context())
+			ctx := cache.Prefetch(t.Context(), 0)
 			if !counted(limiter.Allow(ctx, addr)) {
 				t.Error("a request was not counted")
 			}
-			if got, err := cache.Load(ctx, d.query); err != nil || !got.Hit {
+			if got, err := cache.Load(ctx, 0, d.query); err != nil || !got.Hit {
 				t.Errorf("got %+v, %v, want a hit", got, err)
 			}
 		})
@@ -93,7 +93,7 @@ func TestAutoPipelineServesOthersWhenACallerIsCancelled(t *testing.T) {
 	defer release()
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := cache.Load(ctx, d.query); err == nil {
+	if _, err := cache.Load(ctx, 0, d.query); err == nil {
 		t.Error("the cancelled caller got a list")
 	}
 	release()
@@ -112,10 +112,10 @@ func TestAutoPipelineReturnsAPanicAsAnError(t *testing.T) {
 			panic("index out of range")
 		}
 	}
-	if err := cache.Invalidate(t.Context(), ""); err == nil || !strings.Contains(err.Error(), "index out of range") {
+	if err := cache.Invalidate(t.Context(), 0, ""); err == nil || !strings.Contains(err.Error(), "index out of range") {
 		t.Errorf("the writer got %v, want the panic", err)
 	}
-	if err := cache.Invalidate(t.Context(), ""); err != nil {
+	if err := cache.Invalidate(t.Context(), 0, ""); err != nil {
 		t.Errorf("the next round trip: %v", err)
 	}
 }

@@ -4,7 +4,8 @@
 // pass uncounted, and watchers read the event log.
 //
 // The cache and the limiter send their scripts through an AutoPipeline, which has a
-// circuit breaker. The keys and the channel begin with the configured prefix. On a
+// circuit breaker. With sign-in, an Authenticator adds the check of the session to the same
+// round trip. The check fails closed: without an answer no signed-in request passes. The keys and the channel begin with the configured prefix. On a
 // Redis Cluster the prefix holds a hash tag, such as "{todo}:", so that the keys of one
 // script are on one node.
 //
@@ -28,4 +29,24 @@
 // A writer may die after its commit, or get no reply from Redis. So each invalidation
 // also confirms its events: its script stores their ids. The relay's live cursor calls
 // Heal with the ids of every event, which invalidates unless all are confirmed.
+//
+// Each user has a list. It differs from the list without an owner in three points, because
+// users are many:
+//
+//   - An invalidation deletes the generation, and the next lookup makes a new one, which
+//     expires after an hour. A list without its generation is not served.
+//
+//   - A Redis that lost its scripts may have come back with lists older than confirmed
+//     invalidations. A generation begins with the epoch of all users' lists: deleting that
+//     one key makes every user's list unusable.
+//
+//   - The confirmed events of all users are one set. If one event of a batch is not
+//     confirmed, the lists of all users of that batch are invalidated.
+//
+//     <prefix>tasks:all                     list without an owner
+//     <prefix>tasks:all:beside, :generation, :confirmed
+//     <prefix>tasks:all:<user id>           list of a user
+//     <prefix>tasks:all:<user id>:beside, :generation
+//     <prefix>tasks:all:users:epoch, :users:confirmed
+//     <prefix>ratelimit:<address>, <prefix>ratelimit:user:<user id>
 package redisstore

@@ -19,6 +19,34 @@ func (f *Feed) SetIdleTimeout(d time.Duration) { f.idleTimeout = d }
 // Committed returns how many events wait for an invalidation to be sent.
 func (c *ListCache) Committed() int { return len(c.committed) }
 
+// The bounds of what a process keeps.
+const (
+	MaxCopyBytes          = maxCopyBytes
+	MaxFailedOwners       = maxFailedOwners
+	MaxRememberedSessions = maxRememberedSessions
+)
+
+// CopyBytes returns the number and the bytes of the users' copies.
+func (c *ListCache) CopyBytes() (copies, bytes int) {
+	c.copies.mu.Lock()
+	defer c.copies.mu.Unlock()
+	for _, user := range c.copies.users.Keys() {
+		local, _ := c.copies.users.Peek(user)
+		bytes += local.size()
+	}
+	return c.copies.users.Len(), bytes
+}
+
+// FailedOwners returns how many owners have a failed invalidation of their own.
+func (c *ListCache) FailedOwners() int {
+	c.failed.mu.Lock()
+	defer c.failed.mu.Unlock()
+	return len(c.failed.owners)
+}
+
+// Remembered returns of how many sessions the user is remembered.
+func (a *Authenticator) Remembered() int { return a.users.Len() }
+
 // Collecting returns how many callers wait for the next round trip.
 func (p *AutoPipeline) Collecting() int { return p.batcher.Collecting() }
 

@@ -61,7 +61,7 @@ func (s *testRedis) replica() *redisstore.AutoPipeline {
 	return pipeline
 }
 
-func open(t *testing.T, addr string) *testRedis {
+func open(t testing.TB, addr string) *testRedis {
 	t.Helper()
 	prefix := "test-" + rand.Text() + ":"
 	s := &testRedis{

@@ -76,13 +76,13 @@ type edgeRequests struct {
 func (e *edgeRequests) request(ctx context.Context, writes bool) time.Duration {
 	began := time.Now()
 	if !writes {
-		ctx = e.cache.Prefetch(ctx)
+		ctx = e.cache.Prefetch(ctx, 0)
 	}
 	e.limiter.Allow(ctx, addr)
 	if writes {
-		_ = e.cache.Invalidate(ctx, "")
+		_ = e.cache.Invalidate(ctx, 0, "")
 	} else {
-		_, _ = e.cache.Load(ctx, e.list.query)
+		_, _ = e.cache.Load(ctx, 0, e.list.query)
 	}
 	return time.Since(began)
 }
@@ -197,7 +197,7 @@ func TestFrozenRedisDelaysFewRequests(t *testing.T) {
 
 	redis.signal(t, syscall.SIGCONT)
 	testenv.Eventually(t, "requests are counted, and lists come from the cache", func() bool {
-		got, err := e.cache.Load(t.Context(), e.list.query)
+		got, err := e.cache.Load(t.Context(), 0, e.list.query)
 		return err == nil && got.Hit && counted(e.limiter.Allow(t.Context(), addr))
 	})
 	testenv.Eventually(t, "the end of the outage is logged", func() bool {
@@ -216,7 +216,7 @@ func TestListCacheShowsAProcessItsWriteDuringAFreeze(t *testing.T) {
 	cache := redisstore.NewListCache(s.pipeline, s.prefix, s.log(), nil)
 	expectEventually(t, cache, &fakeDatabase{body: `["old"]`})
 	redis.signal(t, syscall.SIGSTOP)
-	if err := cache.Invalidate(t.Context(), ""); err == nil {
+	if err := cache.Invalidate(t.Context(), 0, ""); err == nil {
 		t.Error("a frozen Redis confirmed")
 	}
 	redis.signal(t, syscall.SIGCONT)

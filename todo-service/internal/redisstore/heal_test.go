@@ -3,26 +3,35 @@ package redisstore_test
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"example.com/todo/platform/testenv"
 	"example.com/todo/todo-service/internal/redisstore"
+	"example.com/todo/todo-service/internal/task"
 )
 
 func invalidate(t *testing.T, cache *redisstore.ListCache, eventID string) {
 	t.Helper()
-	if err := cache.Invalidate(t.Context(), eventID); err != nil {
+	if err := cache.Invalidate(t.Context(), 0, eventID); err != nil {
 		t.Fatal(err)
 	}
 }
 
 func heal(t *testing.T, cache *redisstore.ListCache, eventIDs ...string) {
 	t.Helper()
-	if err := cache.Heal(t.Context(), eventIDs); err != nil {
+	if err := cache.Heal(t.Context(), events(0, eventIDs...)); err != nil {
 		t.Fatal(err)
 	}
+}
+
+func events(owner task.Owner, ids ...string) (events []redisstore.CommittedEvent) {
+	for _, id := range ids {
+		events = append(events, redisstore.CommittedEvent{ID: id, Owner: owner})
+	}
+	return events
 }
 
 func TestHealInvalidatesOnlyForUnconfirmedEvents(t *testing.T) {
@@ -47,7 +56,7 @@ func TestHealInvalidatesOnlyForUnconfirmedEvents(t *testing.T) {
 		"Redis refused one": {func(t *testing.T, s *testRedis, writer, _ *redisstore.ListCache) {
 			invalidate(t, writer, "e1")
 			s.network.down.Store(true)
-			if err := writer.Invalidate(t.Context(), "e2"); err == nil {
+			if err := writer.Invalidate(t.Context(), 0, "e2"); err == nil {
 				t.Error("an invalidation succeeded without Redis")
 			}
 			s.network.down.Store(false)
@@ -109,11 +118,11 @@ func TestHealOfConfirmedEventsRecoversNoFailedInvalidation(t *testing.T) {
 	invalidate(t, writer, "e1")
 	testenv.Eventually(t, "the list is cached", func() bool { return load(t, writer, &fakeDatabase{body: `["old"]`}).Hit })
 	s.network.down.Store(true)
-	if err := cache.Invalidate(t.Context(), "e2"); err == nil {
+	if err := cache.Invalidate(t.Context(), 0, "e2"); err == nil {
 		t.Error("an invalidation succeeded without Redis")
 	}
 	s.network.down.Store(false)
-	testenv.Eventually(t, "Heal reaches Redis", func() bool { return cache.Heal(t.Context(), []string{"e1"}) == nil })
+	testenv.Eventually(t, "Heal reaches Redis", func() bool { return cache.Heal(t.Context(), events(0, "e1")) == nil })
 	expectLoad(t, cache, &fakeDatabase{body: `["new"]`}, false)
 }
 
@@ -121,27 +130,27 @@ func TestHealHandlesMoreEventsThanOneRedisCommandTakes(t *testing.T) {
 	t.Parallel()
 	s, cache := openCache(t)
 	loadScripts(t, cache)
-	const events = 2_500 // more than one command of the script takes
+	const count = 2_500 // more than one command of the script takes
 	_, release := holdReplies(s)
 	defer release()
 	var ids []string
-	for i := range events {
+	for i := range count {
 		ids = append(ids, fmt.Sprintf("0198c0de-0000-7000-8000-%012d", i))
 	}
-	done := make(chan error, events)
+	done := make(chan error, count)
 	for _, id := range ids {
-		go func() { done <- cache.Invalidate(t.Context(), id) }()
+		go func() { done <- cache.Invalidate(t.Context(), 0, id) }()
 	}
 	release()
-	for range events {
+	for range count {
 		if err := <-done; err != nil {
 			t.Fatal(err)
 		}
 	}
 	// With too many writers at once, some ids are dropped, and Heal invalidates for them.
 	confirmed := s.SCard(t.Context(), s.prefix+list+":confirmed").Val()
-	if confirmed == 0 || confirmed > events {
-		t.Errorf("%d of %d events are confirmed", confirmed, events)
+	if confirmed == 0 || confirmed > count {
+		t.Errorf("%d of %d events are confirmed", confirmed, count)
 	}
 	heal(t, cache, ids...)
 	if left := s.SCard(t.Context(), s.prefix+list+":confirmed").Val(); left != 0 {
@@ -177,7 +186,7 @@ func TestInvalidateBoundsTheEventsThatWaitForRedis(t *testing.T) {
 	loadScripts(t, cache)
 	s.network.down.Store(true)
 	for range 3_000 {
-		if err := cache.Invalidate(t.Context(), strings.Repeat("x", 36)); err == nil {
+		if err := cache.Invalidate(t.Context(), 0, strings.Repeat("x", 36)); err == nil {
 			t.Fatal("an invalidation succeeded without Redis")
 		}
 	}
@@ -208,8 +217,79 @@ func TestHealInvalidatesAfterRedisLostAConfirmedInvalidation(t *testing.T) {
 		t.Fatalf("Redis came back with %q, want what the snapshot had", restored)
 	}
 	// Heal fails until the circuit breaker has closed; the live pass repeats it.
-	testenv.Eventually(t, "healed", func() bool { return cache.Heal(t.Context(), []string{"earlier", "e1"}) == nil })
+	testenv.Eventually(t, "healed", func() bool { return cache.Heal(t.Context(), events(0, "earlier", "e1")) == nil })
 	if left := s.Exists(t.Context(), s.prefix+list).Val(); left != 0 {
 		t.Error("the list from before the write is still there")
+	}
+}
+
+func TestHealInvalidatesTheListsOfTheUsersOfUnconfirmedEvents(t *testing.T) {
+	t.Parallel()
+	s, cache := openCache(t)
+	all := []task.Owner{7, 8, 9, 0}
+	fillUsers(t, cache, all...)
+	for _, user := range all {
+		invalidateUser(t, cache, user, fmt.Sprint("e", user))
+	}
+	expectHeal := func(when string, batch []redisstore.CommittedEvent, invalidated ...task.Owner) {
+		t.Helper()
+		databases := fillUsers(t, cache, all...)
+		trips := s.network.roundTrips.Load()
+		if err := cache.Heal(t.Context(), batch); err != nil {
+			t.Fatal(err)
+		}
+		if trips = s.network.roundTrips.Load() - trips; trips > 2 { // both kinds of events usually share one
+			t.Errorf("%s: it took %d round trips", when, trips)
+		}
+		for user, d := range databases {
+			expectUserLoad(t, cache, user, d, !slices.Contains(invalidated, user))
+		}
+	}
+	confirmed := slices.Concat(events(7, "e7"), events(0, "e0"), events(8, "e8"))
+	expectHeal("all confirmed", confirmed)
+	expectHeal("the events come again", confirmed, 7, 8, 0)
+	expectHeal("one user's event is not confirmed", slices.Concat(events(8, "lost"), events(9, "e9")), 8, 9)
+	if left := s.Exists(t.Context(), s.prefix+list+":users:confirmed").Val(); left != 0 {
+		t.Error("there are still confirmations")
+	}
+}
+
+func TestHealHandlesEventsOfManyUsers(t *testing.T) {
+	t.Parallel()
+	s, cache := openCache(t)
+	const users = 3_000 // more keys than one command of the script takes
+	fillUsers(t, cache, 1, users)
+	var batch []redisstore.CommittedEvent
+	for user := range task.Owner(users) {
+		batch = append(batch, events(user+1, fmt.Sprint("e", user+1))...)
+	}
+	if err := cache.Heal(t.Context(), batch); err != nil {
+		t.Fatal(err)
+	}
+	for _, user := range []task.Owner{1, users} {
+		if s.Exists(t.Context(), s.prefix+listKey(user)).Val() != 0 {
+			t.Errorf("the list of user %d is still there", user)
+		}
+	}
+}
+
+func TestInvalidateBoundsTheConfirmationsOfUsersInRedis(t *testing.T) {
+	t.Parallel()
+	s, cache := openCache(t)
+	key, ctx := s.prefix+list+":users:confirmed", t.Context()
+	invalidateUser(t, cache, 7, "e0")
+	if ttl := s.TTL(ctx, key).Val(); ttl <= 290*time.Second || ttl > 300*time.Second {
+		t.Errorf("their TTL is %v, want 300 s", ttl)
+	}
+	ids := make([]any, 0, 10_000)
+	for i := range cap(ids) {
+		ids = append(ids, i)
+	}
+	if err := s.SAdd(ctx, key, ids...).Err(); err != nil {
+		t.Fatal(err)
+	}
+	invalidateUser(t, cache, 8, "e1")
+	if got := s.SMembers(ctx, key).Val(); len(got) != 1 || got[0] != "e1" {
+		t.Errorf("%d confirmations are kept, want only the last", len(got))
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"example.com/todo/platform/testenv"
 	"example.com/todo/todo-service/internal/listcache"
 	"example.com/todo/todo-service/internal/redisstore"
+	"example.com/todo/todo-service/internal/task"
 )
 
 // processHistory is a history of writes and reads in one process, whose Redis is
@@ -29,7 +30,7 @@ type processHistory struct {
 // write gets its response whether Redis confirmed or not.
 func (h *processHistory) write(ctx context.Context) {
 	version := h.stored.Add(1)
-	if h.cache.Invalidate(ctx, "") != nil {
+	if h.cache.Invalidate(ctx, 0, "") != nil {
 		h.unconfirmed.Add(1)
 	}
 	for last := h.responded.Load(); last < version && !h.responded.CompareAndSwap(last, version); last = h.responded.Load() {
@@ -40,9 +41,9 @@ func (h *processHistory) write(ctx context.Context) {
 func (h *processHistory) read(ctx context.Context) {
 	oldest := h.responded.Load()
 	if rand.N(2) == 0 {
-		ctx = h.cache.Prefetch(ctx)
+		ctx = h.cache.Prefetch(ctx, 0)
 	}
-	got, err := h.cache.Load(ctx, h.query)
+	got, err := h.cache.Load(ctx, 0, h.query)
 	if err != nil {
 		return
 	}
@@ -109,9 +110,9 @@ func TestListCacheShowsAProcessItsWritesConfirmedOrNot(t *testing.T) {
 // late invalidation has failed.
 func TestListCacheMakesUpForAFailedInvalidationOnlyByALaterOne(t *testing.T) {
 	t.Parallel()
-	for name, prepare := range map[string]func(*redisstore.ListCache, context.Context) context.Context{
+	for name, prepare := range map[string]func(*redisstore.ListCache, context.Context, task.Owner) context.Context{
 		"prefetched":     (*redisstore.ListCache).Prefetch,
-		"not prefetched": func(_ *redisstore.ListCache, ctx context.Context) context.Context { return ctx },
+		"not prefetched": func(_ *redisstore.ListCache, ctx context.Context, _ task.Owner) context.Context { return ctx },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -120,7 +121,7 @@ func TestListCacheMakesUpForAFailedInvalidationOnlyByALaterOne(t *testing.T) {
 			sent, release := holdReplies(s)
 			defer release()
 			early := make(chan error, 1)
-			go func() { early <- cache.Invalidate(t.Context(), "") }()
+			go func() { early <- cache.Invalidate(t.Context(), 0, "") }()
 			testenv.Eventually(t, "Redis has replied to the early invalidation", func() bool { return sent.Load() == 1 })
 			s.network.beforeReply = nil
 			expectLoad(t, redisstore.NewListCache(s.replica(), s.prefix, s.log(), nil), &fakeDatabase{body: `["old"]`}, false)
@@ -128,7 +129,7 @@ func TestListCacheMakesUpForAFailedInvalidationOnlyByALaterOne(t *testing.T) {
 			s.network.down.Store(true)
 			ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
 			defer cancel()
-			if err := cache.Invalidate(ctx, ""); err == nil {
+			if err := cache.Invalidate(ctx, 0, ""); err == nil {
 				t.Fatal("the late invalidation succeeded without Redis")
 			}
 			release()
@@ -138,7 +139,7 @@ func TestListCacheMakesUpForAFailedInvalidationOnlyByALaterOne(t *testing.T) {
 			testenv.Eventually(t, "the late round trip has failed", s.pipeline.IsOpen)
 			s.network.down.Store(false)
 			testenv.Eventually(t, "Redis is called again", func() bool { return !s.pipeline.IsOpen() })
-			got, err := cache.Load(prepare(cache, t.Context()), (&fakeDatabase{body: `["new"]`}).query)
+			got, err := cache.Load(prepare(cache, t.Context(), 0), 0, (&fakeDatabase{body: `["new"]`}).query)
 			if err != nil || string(got.Body) != `["new"]` {
 				t.Errorf("got %s, %v; want the list after the late write", got.Body, err)
 			}

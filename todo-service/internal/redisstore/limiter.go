@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"strconv"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -17,10 +18,12 @@ import (
 	"example.com/todo/platform/config"
 	"example.com/todo/platform/retry"
 	"example.com/todo/todo-service/internal/ratelimit"
+	"example.com/todo/todo-service/internal/task"
 )
 
-// Limiter is a rate limiter with a sliding window for each client: a log of requests
-// in Redis, shared by all replicas. It is safe for concurrent use.
+// Limiter is a rate limiter with a sliding window for each budget, which is that of a
+// client address or of a user: a log of requests in Redis, shared by all replicas. It is
+// safe for concurrent use.
 type Limiter struct {
 	pipeline *AutoPipeline
 	prefix   string
@@ -30,7 +33,7 @@ type Limiter struct {
 	unavailable prometheus.Counter
 }
 
-// LimiterConfig is what a Limiter grants: to each client at most Requests in any Window,
+// LimiterConfig is what a Limiter grants: to each budget at most Requests in any Window,
 // which is exact to a microsecond.
 type LimiterConfig struct {
 	Requests int           `config:"requests"`
@@ -52,7 +55,7 @@ func (c LimiterConfig) Validate() error {
 }
 
 // NewLimiter returns a limiter that grants what cfg says. Its keys are
-// <prefix>ratelimit:<address>.
+// <prefix>ratelimit:<address> and <prefix>ratelimit:user:<user id>.
 func NewLimiter(pipeline *AutoPipeline, prefix string, cfg LimiterConfig, log *slog.Logger, reg prometheus.Registerer) *Limiter {
 	l := &Limiter{
 		pipeline: pipeline,
@@ -75,14 +78,23 @@ func NewLimiter(pipeline *AutoPipeline, prefix string, cfg LimiterConfig, log *s
 // When Redis does not answer, the request passes within 50 ms, uncounted. A
 // rejected request is not counted against the client.
 func (l *Limiter) Allow(ctx context.Context, addr netip.Addr) ratelimit.Decision {
-	call := l.pipeline.start(ctx, allowCommand{l, clientlimit.ClientPrefix(addr)})
+	return l.decide(ctx, l.start(ctx, clientBudget(addr)))
+}
+
+// start adds a request of the budget to the next round trip.
+func (l *Limiter) start(ctx context.Context, b budget) pending {
+	return l.pipeline.start(ctx, allowCommand{l, b})
+}
+
+// decide waits for the decision about a request; see Allow.
+func (l *Limiter) decide(ctx context.Context, call pending) ratelimit.Decision {
 	got, err := call.wait(ctx)
 	if err != nil {
 		if ctx.Err() == nil { // otherwise the caller has left, and Redis may be well
 			l.unavailable.Inc()
 			l.outage.Record(ctx, err)
 		}
-		return ratelimit.Decision{Allowed: true, Limit: l.cfg.Requests, Window: l.cfg.Window, Remaining: l.cfg.Requests}
+		return l.uncounted()
 	}
 	l.outage.Record(ctx, nil)
 	batch, index := got.(batchDecision), call.ticket.Index
@@ -99,13 +111,18 @@ func (l *Limiter) Allow(ctx context.Context, addr netip.Addr) ratelimit.Decision
 	return decision
 }
 
-// allowCommand counts the requests of a client. Its result is a batchDecision.
-type allowCommand struct {
-	limiter      *Limiter
-	clientPrefix netip.Prefix
+// uncounted returns the decision about a request that is not counted: it passes.
+func (l *Limiter) uncounted() ratelimit.Decision {
+	return ratelimit.Decision{Allowed: true, Limit: l.cfg.Requests, Window: l.cfg.Window, Remaining: l.cfg.Requests}
 }
 
-// batchDecision is about all requests of one client in a round trip.
+// allowCommand counts the requests of a budget. Its result is a batchDecision.
+type allowCommand struct {
+	limiter *Limiter
+	budget  budget
+}
+
+// batchDecision is about all requests of one budget in a round trip.
 type batchDecision struct {
 	passed       int // the first of them, by their index
 	left         int // after all of them
@@ -116,7 +133,7 @@ func (a allowCommand) build(requests int) scriptCall {
 	l := a.limiter
 	return scriptCall{
 		script: allowScript,
-		keys:   []string{l.prefix + bucketKey(a.clientPrefix)},
+		keys:   []string{l.prefix + a.budget.key()},
 		args:   []any{l.cfg.Requests, l.cfg.Window.Microseconds(), rand.Text(), requests},
 		decode: decodeDecision,
 	}
@@ -138,13 +155,23 @@ func decodeDecision(reply *goredis.Cmd) (any, error) {
 	}, nil
 }
 
-// bucketKey returns the budget's name: "192.0.2.7", "2001:db8:1:2::/64" or "unknown".
-func bucketKey(client netip.Prefix) string {
+// budget is what requests are counted against: a user's or, if user is 0, a client's.
+type budget struct {
+	client netip.Prefix
+	user   task.Owner
+}
+
+func clientBudget(addr netip.Addr) budget { return budget{client: clientlimit.ClientPrefix(addr)} }
+
+// key returns the budget's name: "user:7", "192.0.2.7", "2001:db8:1:2::/64" or "unknown".
+func (b budget) key() string {
 	switch {
-	case !client.IsValid():
+	case b.user != 0:
+		return "user:" + strconv.FormatInt(int64(b.user), 10)
+	case !b.client.IsValid():
 		return "unknown"
-	case client.Addr().Is4():
-		return client.Addr().String()
+	case b.client.Addr().Is4():
+		return b.client.Addr().String()
 	}
-	return client.String()
+	return b.client.String()
 }

@@ -2,11 +2,10 @@ package redisstore
 
 import (
 	"context"
-	"crypto/rand"
+	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
-	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -16,6 +15,7 @@ import (
 	"example.com/todo/platform/retry"
 	"example.com/todo/todo-service/internal/coalesce"
 	"example.com/todo/todo-service/internal/listcache"
+	"example.com/todo/todo-service/internal/task"
 )
 
 const (
@@ -25,28 +25,41 @@ const (
 	maxCommitted = 1_000           // ids of one invalidation; while Redis answers, there are fewer concurrent writers
 )
 
-// ListCache is a cache-aside of the response to the unfiltered list, with a generation
-// token; see the package comment for the protocol. Generations are random, so a
-// generation that was flushed or evicted never returns. They have no TTL: a lost one
-// only makes Redis refuse fills. It is safe for concurrent use.
+// ListCache is a cache-aside of the response to an owner's unfiltered list, with a
+// generation token; see the package comment for the protocol. Generations are random, so
+// one that was flushed, evicted or expired never returns: a lost generation makes Redis
+// refuse fills. It is safe for concurrent use.
 type ListCache struct {
-	pipeline     *AutoPipeline
-	keys         []string        // list, metadata, generation, confirmed events: the KEYS of every script
-	lookupScript *goredis.Script // of these keys alone; see lookupCommand
+	pipeline *AutoPipeline
+	keys     listKeys
 
-	queries  coalesce.Flights[string, listcache.Entry] // by generation
-	fallback coalesce.Batcher[*query, listcache.Entry] // for readers without a generation; pointers, because no two queries are equal
+	// The lookups' texts are unique for these keys; see lookupCommand.
+	lookupScript, lookupUserScript *goredis.Script
 
-	committed chan string // ids of events whose invalidation has not been sent
+	forgetUsers *scriptCall // invalidates the lists of all users
 
-	// The latest failed invalidation that no later one has made up for. While there is one,
-	// this process does not read the cache.
-	unrecovered atomic.Pointer[error]
+	queries  coalesce.Flights[flightKey, listcache.Entry]
+	fallback *fallbackQueries // for readers without a generation
 
-	localCopy atomic.Pointer[localCopy] // of the list that was last read from Redis
+	committed chan string // ids of events without an owner whose invalidation has not been sent
+
+	failed failedInvalidations
+	copies *localCopies // of the lists that were last read from Redis
 
 	outage                                          *retry.Outage
 	hits, misses, errors, refusedFills, unconfirmed prometheus.Counter
+}
+
+// flightKey is what readers that share a query have in common.
+type flightKey struct {
+	owner      task.Owner
+	generation string
+}
+
+// CommittedEvent is an event of the log, and the owner whose list it changes.
+type CommittedEvent struct {
+	ID    string
+	Owner task.Owner
 }
 
 // NewListCache returns the cache whose keys begin with prefix. It neither dials nor
@@ -57,45 +70,58 @@ func NewListCache(pipeline *AutoPipeline, prefix string, log *slog.Logger, reg p
 		return metrics.NewCounter(prometheus.CounterOpts{Name: name, Help: help})
 	}
 	key := prefix + "tasks:all"
-	c := &ListCache{
-		pipeline:     pipeline,
-		committed:    make(chan string, maxCommitted),
-		keys:         []string{key, key + ":beside", key + ":generation", key + ":confirmed"},
-		lookupScript: goredis.NewScript(fmt.Sprintf("%s\n-- %q in database %d", lookupText, key, pipeline.database())),
-		outage:       retry.NewOutage(log, "list cache: Redis failed, lists are read from the database until it recovers", "list cache: Redis works again"),
-		hits:         counter("cache_hits_total", "Lists answered from Redis."),
-		misses:       counter("cache_misses_total", "Lists answered from the database."),
-		errors:       counter("todo_cache_errors_total", "List cache calls that failed, were skipped during an outage, or found corrupt data."),
-		refusedFills: counter("todo_cache_fills_refused_total", "Lists not stored because a write overtook them."),
-		unconfirmed:  counter("todo_cache_unconfirmed_invalidations_total", "Invalidations that Redis did not confirm."),
+	unique := func(text string) *goredis.Script {
+		return goredis.NewScript(fmt.Sprintf("%s\n-- %q in database %d", text, key, pipeline.database()))
 	}
+	c := &ListCache{
+		pipeline:         pipeline,
+		committed:        make(chan string, maxCommitted),
+		keys:             newListKeys(key),
+		lookupScript:     unique(lookupText),
+		lookupUserScript: unique(lookupUserText),
+		fallback:         newFallbackQueries(),
+		copies:           newLocalCopies(),
+		outage:           retry.NewOutage(log, "list cache: Redis failed, lists are read from the database until it recovers", "list cache: Redis works again"),
+		hits:             counter("cache_hits_total", "Lists answered from Redis."),
+		misses:           counter("cache_misses_total", "Lists answered from the database."),
+		errors:           counter("todo_cache_errors_total", "List cache calls that failed, were skipped during an outage, or found corrupt data."),
+		refusedFills:     counter("todo_cache_fills_refused_total", "Lists not stored because a write overtook them."),
+		unconfirmed:      counter("todo_cache_unconfirmed_invalidations_total", "Invalidations that Redis did not confirm."),
+	}
+	c.forgetUsers = &scriptCall{script: forgetUsersScript, keys: []string{c.keys.epoch}, decode: decodeBool}
 	c.outage.Settle = settleTime
 	c.queries.Timeout = queryTimeout
-	c.fallback.Run, c.fallback.MaxInFlight = runFallback, 1
 	return c
 }
 
 type prefetchKey struct{}
 
-// Prefetch starts a lookup for Load, which is called once with the context that Prefetch
-// returns. The lookup can share a round trip with other commands, such as the limiter's.
-// What Load promises then counts from the call of Prefetch.
-func (c *ListCache) Prefetch(ctx context.Context) context.Context {
-	if c.unrecovered.Load() != nil {
-		return ctx
-	}
-	return context.WithValue(ctx, prefetchKey{}, c.pipeline.start(ctx, lookupCommand{c}))
+// prefetchedLookup is a lookup of the owner's list on its way.
+type prefetchedLookup struct {
+	owner  task.Owner
+	lookup pending
 }
 
-// Load returns the list, from Redis or from read. It is never older than the last
+// Prefetch starts a lookup for Load, which is called once with the context that Prefetch
+// returns, and with the same owner. The lookup can share a round trip with other commands,
+// such as the limiter's. What Load promises then counts from the call of Prefetch.
+func (c *ListCache) Prefetch(ctx context.Context, owner task.Owner) context.Context {
+	if own, allUsers := c.failed.of(owner); own != 0 || allUsers != 0 {
+		return ctx
+	}
+	lookup := c.pipeline.start(ctx, lookupCommand{c, owner})
+	return context.WithValue(ctx, prefetchKey{}, prefetchedLookup{owner, lookup})
+}
+
+// Load returns the owner's list, from Redis or from read. It is never older than the last
 // write whose Invalidate succeeded before Load was called. The errors are those of
 // read, and ctx's. The body belongs to the cache: do not change it.
 //
-// Readers that miss at the same time share one query, which has a deadline of its own
+// An owner's readers that miss at the same time share one query, which has a deadline of its own
 // and continues when a reader leaves. While Redis fails, readers that arrive during a
 // query share the next one.
-func (c *ListCache) Load(ctx context.Context, read query) (listcache.Entry, error) {
-	found, err := c.lookupPrefetched(ctx)
+func (c *ListCache) Load(ctx context.Context, owner task.Owner, read query) (listcache.Entry, error) {
+	found, err := c.lookupPrefetched(ctx, owner)
 	list := found.list
 	switch {
 	case err != nil && ctx.Err() != nil: // this reader has left
@@ -103,12 +129,12 @@ func (c *ListCache) Load(ctx context.Context, read query) (listcache.Entry, erro
 	case err != nil || !list.Hit && found.generation == "":
 		// Without a generation a write may have been confirmed since any query in flight
 		// began. A batch starts after this call, and its query with it.
-		list, err = c.fallback.Do(ctx, &read)
+		list, err = c.fallback.do(ctx, owner, read)
 	case !list.Hit:
 		// The reader of an equal generation may share a query that was started before this
 		// call: no write was confirmed since its generation was read.
-		list, err = c.queries.Do(ctx, found.generation, func(ctx context.Context) (listcache.Entry, error) {
-			return c.loadAndFill(ctx, read)
+		list, err = c.queries.Do(ctx, flightKey{owner, found.generation}, func(ctx context.Context) (listcache.Entry, error) {
+			return c.loadAndFill(ctx, owner, read)
 		})
 	}
 	if list.Hit {
@@ -119,69 +145,121 @@ func (c *ListCache) Load(ctx context.Context, read query) (listcache.Entry, erro
 	return list, err
 }
 
-// Invalidate makes every list read before now unusable, and confirms the event, which
-// is committed; "" for none. Call it before the writer gets its response. An error
-// means that Redis did not confirm: other replicas may serve the old list until an
+// Invalidate makes every list of the owner that was read before now unusable, and confirms
+// the event, which is committed; "" for none. Call it before the writer gets its response.
+// An error means that Redis did not confirm: other replicas may serve the old list until an
 // Invalidate or a Heal succeeds; this one reads the database until it has invalidated.
-func (c *ListCache) Invalidate(ctx context.Context, eventID string) error {
-	if eventID != "" {
+func (c *ListCache) Invalidate(ctx context.Context, owner task.Owner, eventID string) error {
+	if owner == 0 && eventID != "" {
 		select {
 		case c.committed <- eventID:
 		default: // Redis does not answer: Heal will invalidate for this event
 		}
 	}
-	return c.invalidate(ctx, invalidateCommand{c})
+	return c.confirm(ctx, c.startInvalidation(ctx, c.invalidateCommand(owner, eventID), owner))
 }
 
-// Heal invalidates, unless any replica's invalidation for each of these events is
-// confirmed in the state that this Redis has now. The errors are those of Invalidate.
-func (c *ListCache) Heal(ctx context.Context, eventIDs []string) error {
-	args := []any{rand.Text()}
-	for _, id := range eventIDs {
-		args = append(args, id)
+// Heal invalidates the lists of the events' owners, unless any replica's invalidation for
+// each of the events is confirmed in the state that this Redis has now. The errors are
+// those of Invalidate.
+func (c *ListCache) Heal(ctx context.Context, events []CommittedEvent) error {
+	var ownerless, ofUsers []any // ids
+	var users []task.Owner
+	for _, e := range events {
+		if e.Owner == 0 {
+			ownerless = append(ownerless, e.ID)
+			continue
+		}
+		ofUsers = append(ofUsers, e.ID)
+		users = append(users, e.Owner)
 	}
-	return c.invalidate(ctx, &scriptCall{script: healScript, keys: c.keys, args: args, decode: decodeBool})
+	var started []invalidation
+	if len(ownerless) > 0 {
+		started = append(started, c.startInvalidation(ctx, c.healCall(ownerless), 0))
+	}
+	if len(ofUsers) > 0 {
+		slices.Sort(users)
+		users = slices.Compact(users)
+		started = append(started, c.startInvalidation(ctx, c.healUsersCall(users, ofUsers), users...))
+	}
+	var errs []error
+	for _, i := range started {
+		errs = append(errs, c.confirm(ctx, i))
+	}
+	return errors.Join(errs...)
 }
 
-func (c *ListCache) invalidate(ctx context.Context, cmd command) error {
-	if err := c.rotateGeneration(ctx, cmd); err != nil {
-		c.unrecovered.Store(&err)
+// invalidation is a command on its way that invalidates the owners' lists, or finds that
+// this is not needed.
+type invalidation struct {
+	owners  []task.Owner
+	noted   []failure // of each owner, before the command, which makes up for it
+	command pending
+}
+
+func (c *ListCache) startInvalidation(ctx context.Context, cmd command, owners ...task.Owner) invalidation {
+	noted := make([]failure, len(owners))
+	for i, owner := range owners {
+		noted[i], _ = c.failed.of(owner)
+	}
+	return invalidation{owners, noted, c.pipeline.start(ctx, cmd)}
+}
+
+// confirm waits for the reply. An error is recorded as a failure of the owners.
+func (c *ListCache) confirm(ctx context.Context, i invalidation) error {
+	if err := c.wait(ctx, i); err != nil {
+		for _, owner := range i.owners {
+			c.failed.record(owner)
+		}
 		c.unconfirmed.Inc()
 		return fmt.Errorf("invalidate the list cache: %w", err)
 	}
 	return nil
 }
 
-// rotateGeneration runs a command that may find that no invalidation is needed.
-func (c *ListCache) rotateGeneration(ctx context.Context, cmd command) error {
-	failed := c.unrecovered.Load() // before the command, which makes up for it
-	rotated, err := c.pipeline.do(ctx, cmd)
+func (c *ListCache) wait(ctx context.Context, i invalidation) error {
+	invalidated, err := i.command.wait(ctx)
 	if err != nil {
 		return c.recordFailure(ctx, err)
 	}
 	c.outage.Record(ctx, nil)
-	if rotated.(bool) {
-		c.unrecovered.CompareAndSwap(failed, nil)
+	if invalidated.(bool) {
+		for j, owner := range i.owners {
+			c.failed.resolve(owner, i.noted[j])
+		}
 	}
 	return nil
 }
 
-// lookupPrefetched returns the result of the prefetched lookup, or of a new one.
-func (c *ListCache) lookupPrefetched(ctx context.Context) (lookupResult, error) {
-	if prefetched, ok := ctx.Value(prefetchKey{}).(pending); ok {
-		return c.waitForLookup(ctx, prefetched)
+// makeUp invalidates the owner's list if an invalidation of it has failed.
+func (c *ListCache) makeUp(ctx context.Context, owner task.Owner) error {
+	own, allUsers := c.failed.of(owner)
+	switch {
+	case allUsers != 0:
+		if err := c.wait(ctx, c.startInvalidation(ctx, forgetUsersCommand{c}, owner)); err != nil {
+			return err
+		}
+		c.failed.resolveAllUsers(allUsers)
+	case own != 0:
+		return c.wait(ctx, c.startInvalidation(ctx, c.invalidateCommand(owner, ""), owner))
 	}
-	return c.lookup(ctx)
+	return nil
+}
+
+// lookupPrefetched returns the result of the owner's prefetched lookup, or of a new one.
+func (c *ListCache) lookupPrefetched(ctx context.Context, owner task.Owner) (lookupResult, error) {
+	if prefetched, ok := ctx.Value(prefetchKey{}).(prefetchedLookup); ok && prefetched.owner == owner {
+		return c.waitForLookup(ctx, prefetched.lookup)
+	}
+	return c.lookup(ctx, owner)
 }
 
 // lookup reads the list and the generation, which it creates if there is none.
-func (c *ListCache) lookup(ctx context.Context) (lookupResult, error) {
-	if c.unrecovered.Load() != nil {
-		if err := c.rotateGeneration(ctx, invalidateCommand{c}); err != nil {
-			return lookupResult{}, err
-		}
+func (c *ListCache) lookup(ctx context.Context, owner task.Owner) (lookupResult, error) {
+	if err := c.makeUp(ctx, owner); err != nil {
+		return lookupResult{}, err
 	}
-	return c.waitForLookup(ctx, c.pipeline.start(ctx, lookupCommand{c}))
+	return c.waitForLookup(ctx, c.pipeline.start(ctx, lookupCommand{c, owner}))
 }
 
 func (c *ListCache) waitForLookup(ctx context.Context, lookup pending) (lookupResult, error) {
@@ -199,9 +277,9 @@ func (c *ListCache) waitForLookup(ctx context.Context, lookup pending) (lookupRe
 }
 
 // loadAndFill returns the list from read and stores it in Redis.
-func (c *ListCache) loadAndFill(ctx context.Context, read query) (listcache.Entry, error) {
+func (c *ListCache) loadAndFill(ctx context.Context, owner task.Owner, read query) (listcache.Entry, error) {
 	// The flight before this one may have stored the list after the reader's lookup.
-	noted, lookupErr := c.lookup(ctx)
+	noted, lookupErr := c.lookup(ctx, owner)
 	if lookupErr == nil && noted.list.Hit {
 		return noted.list, nil
 	}
@@ -209,7 +287,7 @@ func (c *ListCache) loadAndFill(ctx context.Context, read query) (listcache.Entr
 	if err != nil || lookupErr != nil {
 		return list, err
 	}
-	stored, err := c.pipeline.do(ctx, c.fillCall(noted.generation, list))
+	stored, err := c.pipeline.do(ctx, c.fillCall(owner, noted.generation, list))
 	switch {
 	case err != nil:
 		_ = c.recordFailure(ctx, err)
@@ -217,17 +295,6 @@ func (c *ListCache) loadAndFill(ctx context.Context, read query) (listcache.Entr
 		c.refusedFills.Inc()
 	}
 	return list, nil
-}
-
-// query reads the list from the database.
-type query = func(context.Context) (listcache.Entry, error)
-
-// runFallback answers all readers of a batch by one query.
-func runFallback(ctx context.Context, batch []coalesce.Entry[*query]) ([]listcache.Entry, error) {
-	ctx, cancel := context.WithTimeout(ctx, queryTimeout)
-	defer cancel()
-	list, err := (*batch[0].Key)(ctx)
-	return slices.Repeat([]listcache.Entry{list}, len(batch)), err
 }
 
 // recordFailure records a failed call and returns its error. A call that failed because

@@ -62,7 +62,7 @@ func loadScripts(t *testing.T, cache *redisstore.ListCache) {
 
 func load(t *testing.T, cache *redisstore.ListCache, d *fakeDatabase) listcache.Entry {
 	t.Helper()
-	got, err := cache.Load(t.Context(), d.query)
+	got, err := cache.Load(t.Context(), 0, d.query)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -114,16 +114,16 @@ func TestListCacheQueriesAgainAfterAnInvalidation(t *testing.T) {
 func TestListCacheRefusesAFillOfAnOldGeneration(t *testing.T) {
 	t.Parallel()
 	during := map[string]func(s *testRedis, cache *redisstore.ListCache){
-		"a write":           func(_ *testRedis, cache *redisstore.ListCache) { _ = cache.Invalidate(context.Background(), "") },
+		"a write":           func(_ *testRedis, cache *redisstore.ListCache) { _ = cache.Invalidate(context.Background(), 0, "") },
 		"a lost generation": func(s *testRedis, _ *redisstore.ListCache) { s.Del(context.Background(), s.prefix+list+":generation") },
 		"a write after a lost one": func(s *testRedis, cache *redisstore.ListCache) {
 			s.Del(context.Background(), s.prefix+list+":generation")
-			_ = cache.Invalidate(context.Background(), "")
+			_ = cache.Invalidate(context.Background(), 0, "")
 		},
 		"another reader after that": func(s *testRedis, cache *redisstore.ListCache) {
 			s.Del(context.Background(), s.prefix+list+":generation")
 			other := &fakeDatabase{body: `["new"]`}
-			if _, err := cache.Load(context.Background(), other.query); err != nil {
+			if _, err := cache.Load(context.Background(), 0, other.query); err != nil {
 				panic(err)
 			}
 		},
@@ -160,7 +160,7 @@ func TestListCacheSharesOneQueryPerReplicaAmongConcurrentMisses(t *testing.T) {
 	for reader := range readers {
 		group.Go(func() {
 			arrived.Done()
-			got, err := caches[reader%replicas].Load(t.Context(), queries[reader%replicas].query)
+			got, err := caches[reader%replicas].Load(t.Context(), 0, queries[reader%replicas].query)
 			if err != nil || string(got.Body) != `[1]` {
 				failed.Add(1)
 			}
@@ -199,7 +199,7 @@ func TestListCacheSharesNoQueryThatBeganBeforeAWrite(t *testing.T) {
 	began, release := make(chan struct{}), make(chan struct{})
 	old := &fakeDatabase{body: `["old"]`, during: func() { close(began); <-release }}
 	var early sync.WaitGroup
-	early.Go(func() { _, _ = cache.Load(t.Context(), old.query) })
+	early.Go(func() { _, _ = cache.Load(t.Context(), 0, old.query) })
 	<-began
 	invalidate(t, cache, "")
 	expectLoad(t, cache, &fakeDatabase{body: `["new"]`}, false)
@@ -215,7 +215,7 @@ func TestListCacheWithoutRedisSharesTheNextQueryAndNotTheRunningOne(t *testing.T
 	began, release := make(chan struct{}), make(chan struct{})
 	old := &fakeDatabase{body: `["old"]`, during: func() { close(began); <-release }}
 	var early, late sync.WaitGroup
-	early.Go(func() { _, _ = cache.Load(t.Context(), old.query) })
+	early.Go(func() { _, _ = cache.Load(t.Context(), 0, old.query) })
 	<-began
 
 	const readers = 200
@@ -223,7 +223,7 @@ func TestListCacheWithoutRedisSharesTheNextQueryAndNotTheRunningOne(t *testing.T
 	var wrong atomic.Int64
 	for range readers {
 		late.Go(func() {
-			got, err := cache.Load(t.Context(), d.query)
+			got, err := cache.Load(t.Context(), 0, d.query)
 			if err != nil || string(got.Body) != d.body {
 				wrong.Add(1)
 			}
@@ -253,7 +253,7 @@ func TestListCacheFinishesASharedQueryWhenItsFirstReaderLeaves(t *testing.T) {
 	first, cancelFirst := context.WithCancel(t.Context())
 	var readers sync.WaitGroup
 	readers.Go(func() {
-		if _, err := cache.Load(first, query); !errors.Is(err, context.Canceled) {
+		if _, err := cache.Load(first, 0, query); !errors.Is(err, context.Canceled) {
 			t.Errorf("the cancelled reader got %v", err)
 		}
 	})
@@ -261,7 +261,7 @@ func TestListCacheFinishesASharedQueryWhenItsFirstReaderLeaves(t *testing.T) {
 	joined := make(chan struct{})
 	readers.Go(func() {
 		close(joined)
-		got, err := cache.Load(t.Context(), query)
+		got, err := cache.Load(t.Context(), 0, query)
 		if err != nil || string(got.Body) != d.body {
 			t.Errorf("the other reader got %q, %v", got.Body, err)
 		}
@@ -270,7 +270,7 @@ func TestListCacheFinishesASharedQueryWhenItsFirstReaderLeaves(t *testing.T) {
 	cancelFirst()
 	short, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
 	defer cancel()
-	if _, err := cache.Load(short, query); !errors.Is(err, context.DeadlineExceeded) {
+	if _, err := cache.Load(short, 0, query); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("the reader past its deadline got %v", err)
 	}
 	close(release)
@@ -282,11 +282,11 @@ func TestListCacheReturnsAQueryErrorAndStoresNothing(t *testing.T) {
 	t.Parallel()
 	s, cache := openCache(t)
 	down := errors.New("connection refused")
-	_, err := cache.Load(t.Context(), func(context.Context) (listcache.Entry, error) { return listcache.Entry{}, down })
+	_, err := cache.Load(t.Context(), 0, func(context.Context) (listcache.Entry, error) { return listcache.Entry{}, down })
 	if !errors.Is(err, down) {
 		t.Errorf("got %v, want the query's error", err)
 	}
-	_, err = cache.Load(t.Context(), func(context.Context) (listcache.Entry, error) { panic("index out of range") })
+	_, err = cache.Load(t.Context(), 0, func(context.Context) (listcache.Entry, error) { panic("index out of range") })
 	if err == nil || !strings.Contains(err.Error(), "index out of range") {
 		t.Errorf("got %v, want the panic as an error", err)
 	}
@@ -311,7 +311,7 @@ func TestListCacheReadsTheDatabaseWithoutRedis(t *testing.T) {
 			if took := time.Since(began); took > 3*time.Second {
 				t.Errorf("%d reads took %v", reads, took)
 			}
-			if err := cache.Invalidate(t.Context(), ""); err == nil {
+			if err := cache.Invalidate(t.Context(), 0, ""); err == nil {
 				t.Error("an invalidation succeeded without Redis")
 			}
 			for counter, want := range map[string]int{
@@ -389,7 +389,7 @@ func TestListCacheServesNoListAfterAFailedInvalidationOfItsProcess(t *testing.T)
 	s, cache := openCache(t)
 	expectLoad(t, cache, &fakeDatabase{body: `["old"]`}, false)
 	s.network.down.Store(true)
-	if err := cache.Invalidate(t.Context(), ""); !errors.Is(err, errNetworkDown) {
+	if err := cache.Invalidate(t.Context(), 0, ""); !errors.Is(err, errNetworkDown) {
 		t.Errorf("Invalidate returned %v", err)
 	}
 	d := &fakeDatabase{body: `["new"]`}

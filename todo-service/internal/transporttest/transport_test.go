@@ -130,9 +130,9 @@ func serveGRPC(t *testing.T, tasks *task.Service, limiter *sharedLimiter) transp
 
 type noCache struct{}
 
-func (noCache) Prefetch(ctx context.Context) context.Context { return ctx }
+func (noCache) Prefetch(ctx context.Context, _ task.Owner) context.Context { return ctx }
 
-func (noCache) Load(ctx context.Context, query func(context.Context) (listcache.Entry, error)) (listcache.Entry, error) {
+func (noCache) Load(ctx context.Context, _ task.Owner, query func(context.Context) (listcache.Entry, error)) (listcache.Entry, error) {
 	return query(ctx)
 }
 
