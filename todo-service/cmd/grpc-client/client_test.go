@@ -279,7 +279,7 @@ func TestHistoryPrintsAllPagesAlsoOfADeletedTask(t *testing.T) {
 	runCommand(t.Context(), "create", "Learn more", "--addr", s.addr)
 	for i := range 1001 {
 		priority := i%100 + 1
-		if _, err := s.tasks.Change(t.Context(), 2, task.Change{Priority: &priority}, nil); err != nil {
+		if _, err := s.tasks.Change(t.Context(), task.NoOwner, 2, task.Change{Priority: &priority}, nil); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -35,10 +35,10 @@ type testServer struct {
 
 func serve(t *testing.T) *testServer {
 	s := &testServer{watcher: &fakeWatcher{}, limiter: &fakeLimiter{ratelimit.Decision{Allowed: true}}}
-	tasks := task.NewService(memstore.New(), func() time.Time { return start }, func(context.Context, string) {})
+	tasks := task.NewService(memstore.New(), func() time.Time { return start }, func(context.Context, task.Owner, string) {})
 	s.tasks = tasks
 	api := grpcapi.New(grpcapi.Config{
-		Tasks: tasks, Allow: s.limiter.Allow, ClientIP: clientip.Resolver{}.FromGRPC, Watch: s.watcher.Watch,
+		Tasks: tasks, Owner: func(context.Context) task.Owner { return task.NoOwner }, Allow: s.limiter.Allow, ClientIP: clientip.Resolver{}.FromGRPC, Watch: s.watcher.Watch,
 		AcquireStream: watch.NewStreams(watch.Config{MaxWatchers: 100, MaxPerClient: 100}, prometheus.NewRegistry()).Acquire,
 	})
 	listening, err := grpcserver.Listen(grpcserver.Defaults("127.0.0.1:0"), unlimited, grpcserver.Telemetry{
@@ -67,7 +67,7 @@ type fakeWatcher struct {
 	err           error
 }
 
-func (w *fakeWatcher) Watch(ctx context.Context, token string) (iter.Seq2[task.Announcement, error], error) {
+func (w *fakeWatcher) Watch(ctx context.Context, _ task.Owner, token string) (iter.Seq2[task.Announcement, error], error) {
 	from, err := strconv.ParseInt(token, 10, 64)
 	if err != nil && token != "" || from > int64(len(w.announcements)) {
 		return nil, apperr.New(apperr.Gone, "the resume token %q is not in the log", token)

@@ -66,45 +66,45 @@ func New(store task.Store, cfg Config, metrics prometheus.Registerer) *Store {
 }
 
 // Get returns the task, or rejects the request.
-func (s *Store) Get(ctx context.Context, id int64) (task.Task, error) {
-	return admit(s, func() (task.Task, error) { return s.next.Get(ctx, id) }, s.rejected.reads, s.reads, s.all)
+func (s *Store) Get(ctx context.Context, owner task.Owner, id int64) (task.Task, error) {
+	return admit(s, func() (task.Task, error) { return s.next.Get(ctx, owner, id) }, s.rejected.reads, s.reads, s.all)
 }
 
 // List returns the selected tasks, or rejects the request. An admitted search waits
 // for a search slot until ctx ends.
-func (s *Store) List(ctx context.Context, q task.Query) ([]task.Task, error) {
+func (s *Store) List(ctx context.Context, owner task.Owner, q task.Query) ([]task.Task, error) {
 	if q.Contains == "" {
-		return admit(s, func() ([]task.Task, error) { return s.next.List(ctx, q) }, s.rejected.reads, s.reads, s.all)
+		return admit(s, func() ([]task.Task, error) { return s.next.List(ctx, owner, q) }, s.rejected.reads, s.reads, s.all)
 	}
-	return admit(s, func() ([]task.Task, error) { return s.listWithSlot(ctx, q) }, s.rejected.searches, s.searches, s.reads, s.all)
+	return admit(s, func() ([]task.Task, error) { return s.listWithSlot(ctx, owner, q) }, s.rejected.searches, s.searches, s.reads, s.all)
 }
 
 // Count returns the numbers of tasks, or rejects the request.
-func (s *Store) Count(ctx context.Context) (task.Counts, error) {
-	return admit(s, func() (task.Counts, error) { return s.next.Count(ctx) }, s.rejected.reads, s.reads, s.all)
+func (s *Store) Count(ctx context.Context, owner task.Owner) (task.Counts, error) {
+	return admit(s, func() (task.Counts, error) { return s.next.Count(ctx, owner) }, s.rejected.reads, s.reads, s.all)
 }
 
 // History returns the task's events, or rejects the request.
-func (s *Store) History(ctx context.Context, id, after int64, limit int) ([]task.Event, error) {
-	return admit(s, func() ([]task.Event, error) { return s.next.History(ctx, id, after, limit) }, s.rejected.reads, s.reads, s.all)
+func (s *Store) History(ctx context.Context, owner task.Owner, id, after int64, limit int) ([]task.Event, error) {
+	return admit(s, func() ([]task.Event, error) { return s.next.History(ctx, owner, id, after, limit) }, s.rejected.reads, s.reads, s.all)
 }
 
 // Create stores a task, or rejects the request.
-func (s *Store) Create(ctx context.Context, e task.Event, key task.IdempotencyKey) (task.Task, error) {
-	return admit(s, func() (task.Task, error) { return s.next.Create(ctx, e, key) }, s.rejected.writes, s.all)
+func (s *Store) Create(ctx context.Context, owner task.Owner, e task.Event, key task.IdempotencyKey) (task.Task, error) {
+	return admit(s, func() (task.Task, error) { return s.next.Create(ctx, owner, e, key) }, s.rejected.writes, s.all)
 }
 
 // Update changes a task, or rejects the request.
-func (s *Store) Update(ctx context.Context, id int64, change func(*task.Task) (*task.Event, error)) (task.Task, error) {
-	return admit(s, func() (task.Task, error) { return s.next.Update(ctx, id, change) }, s.rejected.writes, s.all)
+func (s *Store) Update(ctx context.Context, owner task.Owner, id int64, change func(*task.Task) (*task.Event, error)) (task.Task, error) {
+	return admit(s, func() (task.Task, error) { return s.next.Update(ctx, owner, id, change) }, s.rejected.writes, s.all)
 }
 
-func (s *Store) listWithSlot(ctx context.Context, q task.Query) ([]task.Task, error) {
+func (s *Store) listWithSlot(ctx context.Context, owner task.Owner, q task.Query) ([]task.Task, error) {
 	if err := s.searchSlots.Acquire(ctx, 1); err != nil {
 		return nil, overloaded("too many searches are running; try again").WithCause(err)
 	}
 	defer s.searchSlots.Release(1)
-	tasks, err := s.next.List(ctx, q)
+	tasks, err := s.next.List(ctx, owner, q)
 	if err != nil && errors.Is(ctx.Err(), context.DeadlineExceeded) {
 		return nil, overloaded("the search did not end in time; narrow it by done or after, or try again").WithCause(err)
 	}

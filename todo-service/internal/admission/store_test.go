@@ -32,7 +32,10 @@ type blockingStore struct {
 	release chan struct{}
 }
 
-func (s blockingStore) wait(ctx context.Context) error {
+func (s blockingStore) wait(ctx context.Context, owner task.Owner) error {
+	if owner != someone {
+		return fmt.Errorf("the request is owner %d's", owner)
+	}
 	select {
 	case <-s.release:
 		return nil
@@ -41,48 +44,56 @@ func (s blockingStore) wait(ctx context.Context) error {
 	}
 }
 
-func (s blockingStore) Get(ctx context.Context, _ int64) (task.Task, error) {
-	return task.Task{}, s.wait(ctx)
+func (s blockingStore) Get(ctx context.Context, owner task.Owner, _ int64) (task.Task, error) {
+	return task.Task{}, s.wait(ctx, owner)
 }
 
-func (s blockingStore) List(ctx context.Context, _ task.Query) ([]task.Task, error) {
-	return nil, s.wait(ctx)
+func (s blockingStore) List(ctx context.Context, owner task.Owner, _ task.Query) ([]task.Task, error) {
+	return nil, s.wait(ctx, owner)
 }
 
-func (s blockingStore) Count(ctx context.Context) (task.Counts, error) {
-	return task.Counts{}, s.wait(ctx)
+func (s blockingStore) Count(ctx context.Context, owner task.Owner) (task.Counts, error) {
+	return task.Counts{}, s.wait(ctx, owner)
 }
 
-func (s blockingStore) History(ctx context.Context, _, _ int64, _ int) ([]task.Event, error) {
-	return nil, s.wait(ctx)
+func (s blockingStore) History(ctx context.Context, owner task.Owner, _, _ int64, _ int) ([]task.Event, error) {
+	return nil, s.wait(ctx, owner)
 }
 
-func (s blockingStore) Create(ctx context.Context, _ task.Event, _ task.IdempotencyKey) (task.Task, error) {
-	return task.Task{}, s.wait(ctx)
+func (s blockingStore) Create(ctx context.Context, owner task.Owner, _ task.Event, _ task.IdempotencyKey) (task.Task, error) {
+	return task.Task{}, s.wait(ctx, owner)
 }
 
-func (s blockingStore) Update(ctx context.Context, _ int64, _ func(*task.Task) (*task.Event, error)) (task.Task, error) {
-	return task.Task{}, s.wait(ctx)
+func (s blockingStore) Update(ctx context.Context, owner task.Owner, _ int64, _ func(*task.Task) (*task.Event, error)) (task.Task, error) {
+	return task.Task{}, s.wait(ctx, owner)
 }
 
-// requests are the calls of a store, by name.
+const someone task.Owner = 7
+
+// requests are the calls of a store for someone, by name.
 var requests = map[string]func(context.Context, *admission.Store) error{
-	"get":   func(ctx context.Context, s *admission.Store) error { _, err := s.Get(ctx, 1); return err },
-	"list":  func(ctx context.Context, s *admission.Store) error { _, err := s.List(ctx, task.Query{}); return err },
-	"count": func(ctx context.Context, s *admission.Store) error { _, err := s.Count(ctx); return err },
+	"get": func(ctx context.Context, s *admission.Store) error { _, err := s.Get(ctx, someone, 1); return err },
+	"list": func(ctx context.Context, s *admission.Store) error {
+		_, err := s.List(ctx, someone, task.Query{})
+		return err
+	},
+	"count": func(ctx context.Context, s *admission.Store) error { _, err := s.Count(ctx, someone); return err },
 	"history": func(ctx context.Context, s *admission.Store) error {
-		_, err := s.History(ctx, 1, 0, 1)
+		_, err := s.History(ctx, someone, 1, 0, 1)
 		return err
 	},
 	"search": func(ctx context.Context, s *admission.Store) error {
-		_, err := s.List(ctx, task.Query{Contains: "x"})
+		_, err := s.List(ctx, someone, task.Query{Contains: "x"})
 		return err
 	},
 	"create": func(ctx context.Context, s *admission.Store) error {
-		_, err := s.Create(ctx, task.Event{}, task.IdempotencyKey{})
+		_, err := s.Create(ctx, someone, task.Event{}, task.IdempotencyKey{})
 		return err
 	},
-	"update": func(ctx context.Context, s *admission.Store) error { _, err := s.Update(ctx, 1, nil); return err },
+	"update": func(ctx context.Context, s *admission.Store) error {
+		_, err := s.Update(ctx, someone, 1, nil)
+		return err
+	},
 }
 
 // fixture is a Store for 16 requests: at most 12 reads, 2 searches, 1 of them running.

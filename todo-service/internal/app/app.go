@@ -89,14 +89,14 @@ func Run(ctx context.Context, cfg Config) error {
 
 	telemetry := httpserver.Telemetry{Log: log, Registry: registry, Tracer: tracer}
 	httpServer, err := httpserver.Listen(cfg.HTTP, conns.Limit("http", cfg.HTTP.MaxConns), httpserver.Instrument(newPageAndAPI(cfg.Web, log, httpapi.Config{
-		Tasks: tasks, Lists: lists, Allow: limiter.Allow, ClientIP: clientIPs.FromHTTP,
+		Tasks: tasks, Owner: ownerFrom, Lists: lists, Allow: limiter.Allow, ClientIP: clientIPs.FromHTTP,
 		Watch: hub.Watch, AcquireStream: streams.Acquire, AcquireSearch: admission.NewSearchLocks().Acquire,
 	}), cfg.HTTP, telemetry))
 	if err != nil {
 		return err
 	}
 	grpcAPI := grpcapi.New(grpcapi.Config{
-		Tasks: tasks, Allow: limiter.Allow, ClientIP: clientIPs.FromGRPC, Watch: hub.Watch, AcquireStream: streams.Acquire,
+		Tasks: tasks, Owner: ownerFrom, Allow: limiter.Allow, ClientIP: clientIPs.FromGRPC, Watch: hub.Watch, AcquireStream: streams.Acquire,
 	})
 	rpc, err := grpcserver.Listen(cfg.GRPC, conns.Limit("grpc", cfg.GRPC.MaxConns), grpcserver.Telemetry(telemetry), grpcAPI.Register, grpcAPI.Interceptors()...)
 	if err != nil {
@@ -121,7 +121,7 @@ func Run(ctx context.Context, cfg Config) error {
 func newPageAndAPI(cfg web.Config, log *slog.Logger, deps httpapi.Config) http.Handler {
 	api := httpapi.New(deps)
 	page := web.New(cfg, web.Dependencies{
-		Tasks: deps.Tasks, Allow: deps.Allow, ClientIP: deps.ClientIP, AcquireSearch: deps.AcquireSearch, Now: time.Now, Log: log,
+		Tasks: deps.Tasks, Owner: deps.Owner, Allow: deps.Allow, ClientIP: deps.ClientIP, AcquireSearch: deps.AcquireSearch, Now: time.Now, Log: log,
 	})
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		// Before the rate limit of the API, which does not count documents and assets.
@@ -157,7 +157,7 @@ func newService(cfg Config, store *pgstore.Store, relay *outbox.Relay, lists *re
 		InFlight:           cfg.MaxInFlight,
 		ConcurrentSearches: max(1, cfg.Postgres.MaxConns/4),
 	}, registry)
-	return task.NewService(countcache.New(admitted), time.Now, func(ctx context.Context, eventID string) {
+	return task.NewService(countcache.New(admitted), time.Now, func(ctx context.Context, _ task.Owner, eventID string) {
 		relay.Wake()
 		_ = lists.Invalidate(ctx, task.NoOwner, eventID) // the list cache counts the error; the live feed repeats the invalidation
 	})

@@ -96,8 +96,8 @@ func TestAChangeIsListedWhenItsWriterCrashedBeforeTheInvalidation(t *testing.T) 
 	if err != nil {
 		t.Fatal(err)
 	}
-	crashed := task.NewService(pgstore.New(openDatabase(t, dsn)), time.Now, func(context.Context, string) {})
-	if _, err := crashed.Create(t.Context(), task.Draft{Title: "of a crashed writer"}); err != nil {
+	crashed := task.NewService(pgstore.New(openDatabase(t, dsn)), time.Now, func(context.Context, task.Owner, string) {})
+	if _, err := crashed.Create(t.Context(), task.NoOwner, task.Draft{Title: "of a crashed writer"}); err != nil {
 		t.Fatal(err)
 	}
 	testenv.Eventually(t, "the change is in the list", func() bool {

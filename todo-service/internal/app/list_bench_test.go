@@ -34,13 +34,13 @@ func BenchmarkListCache(b *testing.B) {
 	pipeline := redisstore.NewAutoPipeline(client)
 	lists := redisstore.NewListCache(pipeline, prefix, log, registry)
 	limiter := redisstore.NewLimiter(pipeline, prefix, redisstore.LimiterConfig{Requests: 1 << 30, Window: time.Minute}, log, registry)
-	tasks := task.NewService(pgstore.New(openDatabase(b, migratedDatabase(b))), time.Now, func(context.Context, string) {})
+	tasks := task.NewService(pgstore.New(openDatabase(b, migratedDatabase(b))), time.Now, func(context.Context, task.Owner, string) {})
 	for i := range 100 {
-		if _, err := tasks.Create(b.Context(), task.Draft{Title: fmt.Sprintf("Task %d", i), Priority: i}); err != nil {
+		if _, err := tasks.Create(b.Context(), task.NoOwner, task.Draft{Title: fmt.Sprintf("Task %d", i), Priority: i}); err != nil {
 			b.Fatal(err)
 		}
 	}
-	server := httptest.NewServer(httpapi.New(httpapi.Config{Tasks: tasks, Lists: lists, Allow: limiter.Allow, ClientIP: clientip.New(nil).FromHTTP}))
+	server := httptest.NewServer(httpapi.New(httpapi.Config{Tasks: tasks, Owner: ownerFrom, Lists: lists, Allow: limiter.Allow, ClientIP: clientip.New(nil).FromHTTP}))
 	defer server.Close()
 
 	var miss, hit time.Duration

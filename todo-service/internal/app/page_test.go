@@ -21,7 +21,8 @@ func TestRateLimitCountsTheAPIAndFormsButNeitherDocumentsNorAssets(t *testing.T)
 	t.Parallel()
 	counted := 0
 	handler := newPageAndAPI(web.Config{}, slog.New(slog.DiscardHandler), httpapi.Config{
-		Tasks:    task.NewService(memstore.New(), time.Now, func(context.Context, string) {}),
+		Tasks:    task.NewService(memstore.New(), time.Now, func(context.Context, task.Owner, string) {}),
+		Owner:    ownerFrom,
 		ClientIP: func(*http.Request) netip.Addr { return netip.MustParseAddr("192.0.2.1") },
 		Allow: func(context.Context, netip.Addr) ratelimit.Decision {
 			counted++

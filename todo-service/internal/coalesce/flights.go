@@ -11,8 +11,9 @@ import (
 // or done, for that long after it began, unless it failed. The exported fields are
 // set before the first call. It is safe for concurrent use.
 type Flights[K comparable, R any] struct {
-	// FreshFor is how old a result may be, counted from the beginning of its flight. The
-	// latest result of each key is kept, so the keys must be few.
+	// FreshFor is how old a result may be, counted from the beginning of its flight. A
+	// result is kept for that long, so the memory is bounded by the flights that can begin
+	// in that time.
 	FreshFor time.Duration
 	// Timeout bounds a flight, whatever deadlines its callers have.
 	Timeout time.Duration
@@ -55,13 +56,22 @@ func (f *Flights[K, R]) join(ctx context.Context, key K, fn func(context.Context
 	go func() {
 		started.run(context.WithoutCancel(ctx), f.Timeout, fn)
 		if f.FreshFor == 0 {
-			f.mu.Lock()
-			delete(f.flights, key) // before a caller has the result, and calls again
-			f.mu.Unlock()
+			f.forget(key, started) // before a caller has the result, and calls again
+		} else {
+			time.AfterFunc(f.FreshFor-time.Since(started.began), func() { f.forget(key, started) })
 		}
 		close(started.done)
 	}()
 	return started
+}
+
+// forget removes the flight, unless a later one of its key has taken its place.
+func (f *Flights[K, R]) forget(key K, old *flight[R]) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.flights[key] == old {
+		delete(f.flights, key)
+	}
 }
 
 func (fl *flight[R]) run(ctx context.Context, timeout time.Duration, fn func(context.Context) (R, error)) {

@@ -25,7 +25,7 @@ type growingStore struct {
 	queries atomic.Int32
 }
 
-func (s *growingStore) Count(ctx context.Context) (task.Counts, error) {
+func (s *growingStore) Count(ctx context.Context, _ task.Owner) (task.Counts, error) {
 	s.queries.Add(1)
 	n := time.Since(s.created).Milliseconds()
 	select {
@@ -54,7 +54,7 @@ func TestCountQueriesOnceASecondAndIsNoOlder(t *testing.T) {
 				for range 100 {
 					callers.Go(func() {
 						called := time.Since(store.created).Milliseconds()
-						counts, err := cache.Count(t.Context())
+						counts, err := cache.Count(t.Context(), task.NoOwner)
 						if err != nil || called-counts.Total >= 1000 || counts.Open != counts.Total-1 || counts.Done != 1 {
 							t.Errorf("a call at %d ms returned %+v, error %v", called, counts, err)
 						}
@@ -76,10 +76,10 @@ func TestCountFinishesTheQueryOfACancelledCall(t *testing.T) {
 		cache, store := newGrowingStore(500 * time.Millisecond)
 		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 		defer cancel()
-		if _, err := cache.Count(ctx); apperr.Of(err).Kind != apperr.Unavailable {
+		if _, err := cache.Count(ctx, task.NoOwner); apperr.Of(err).Kind != apperr.Unavailable {
 			t.Errorf("the call past its deadline returned %v", err)
 		}
-		if _, err := cache.Count(t.Context()); err != nil {
+		if _, err := cache.Count(t.Context(), task.NoOwner); err != nil {
 			t.Error(err)
 		}
 		if got := store.queries.Load(); got != 1 {
@@ -93,11 +93,11 @@ func TestCountDoesNotCacheAFailure(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		cache, store := newGrowingStore(0)
 		store.fails.Store(true)
-		if _, err := cache.Count(t.Context()); err == nil {
+		if _, err := cache.Count(t.Context(), task.NoOwner); err == nil {
 			t.Error("a number from a database that is away")
 		}
 		store.fails.Store(false)
-		if _, err := cache.Count(t.Context()); err != nil {
+		if _, err := cache.Count(t.Context(), task.NoOwner); err != nil {
 			t.Error(err)
 		}
 	})
@@ -106,7 +106,7 @@ func TestCountDoesNotCacheAFailure(t *testing.T) {
 func TestCountReturnsAPanicOfTheStoreAsAnError(t *testing.T) {
 	t.Parallel()
 	cache := countcache.New(nil)
-	if _, err := cache.Count(t.Context()); apperr.Of(err).Kind != apperr.Internal || !strings.Contains(err.Error(), "panicked") {
+	if _, err := cache.Count(t.Context(), task.NoOwner); apperr.Of(err).Kind != apperr.Internal || !strings.Contains(err.Error(), "panicked") {
 		t.Errorf("got %v", err)
 	}
 }

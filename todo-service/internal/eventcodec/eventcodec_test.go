@@ -14,10 +14,10 @@ import (
 func TestAnEventIsUnchangedAfterEncodingAndDecoding(t *testing.T) {
 	t.Parallel()
 	created := time.Date(2026, 1, 15, 10, 0, 0, 123456000, time.UTC)
-	completed, user := created.Add(time.Hour), int64(7)
+	completed := created.Add(time.Hour)
 	for name, e := range map[string]task.Event{
 		"every field set": {
-			ID: "019bc0a4-7e40-7000-8000-000000000001", Type: task.Completed, UserID: &user, At: completed,
+			ID: "019bc0a4-7e40-7000-8000-000000000001", Type: task.Completed, Owner: 7, At: completed,
 			Task: task.Task{ID: 1, Title: "Learn Go", Priority: 3, Done: true, CreatedAt: created, CompletedAt: &completed, Version: 2},
 		},
 		"required fields alone": {
@@ -39,6 +39,17 @@ func TestAnEventIsUnchangedAfterEncodingAndDecoding(t *testing.T) {
 		}
 		if diff := cmp.Diff(e, back); diff != "" {
 			t.Errorf("%s (-sent +received):\n%s", name, diff)
+		}
+	}
+}
+
+func TestFromContractRefusesAUserThatIsNotPositive(t *testing.T) {
+	t.Parallel()
+	for _, user := range []int64{0, -7} {
+		e := eventcodec.ToContract(task.Event{Type: task.Created, Task: task.Task{ID: 1, Version: 1}})
+		e.UserID = &user
+		if got, err := eventcodec.FromContract(e); err == nil {
+			t.Errorf("user %d: got %+v", user, got)
 		}
 	}
 }

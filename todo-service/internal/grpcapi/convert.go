@@ -14,7 +14,7 @@ func eventMessage(e task.Event) *pb.TaskEvent {
 		Task:      taskMessage(e.Task),
 		EventId:   e.ID,
 		Timestamp: timestamppb.New(e.At),
-		UserId:    e.UserID,
+		UserId:    e.Owner.UserID(),
 	}
 }
 

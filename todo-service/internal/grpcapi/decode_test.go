@@ -50,7 +50,7 @@ func TestAMalformedMessageIsInvalidArgument(t *testing.T) {
 			}
 		})
 	}
-	if n, err := s.store.Count(t.Context()); n.Total != 0 || err != nil {
+	if n, err := s.store.Count(t.Context(), owner); n.Total != 0 || err != nil {
 		t.Errorf("%d tasks, error %v", n.Total, err)
 	}
 }

@@ -39,6 +39,9 @@ type apiFixture struct {
 // maxStreams is the limit of streams; a client may have one less.
 const maxStreams = 5
 
+// owner makes every call of these tests.
+const owner task.Owner = 7
+
 func unlimited(l net.Listener) net.Listener { return l }
 
 func newFixture(t testing.TB) *apiFixture { return newFixtureOver(t, memstore.New()) }
@@ -49,9 +52,9 @@ func newFixtureOver(t testing.TB, store task.Store) *apiFixture {
 
 func newFixtureWith(t testing.TB, store task.Store, signIn func(*apiFixture) *grpcapi.SignIn) *apiFixture {
 	s := &apiFixture{store: store, watcher: &fakeWatcher{}, limiter: &fakeLimiter{decision: ratelimit.Decision{Allowed: true}}, metrics: prometheus.NewRegistry()}
-	tasks := task.NewService(s.store, func() time.Time { return start }, func(context.Context, string) {})
+	tasks := task.NewService(s.store, func() time.Time { return start }, func(context.Context, task.Owner, string) {})
 	api := grpcapi.New(grpcapi.Config{
-		Tasks: tasks, Allow: s.limiter.Allow, ClientIP: clientip.Resolver{}.FromGRPC, Watch: s.watcher.Watch,
+		Tasks: tasks, Owner: func(context.Context) task.Owner { return owner }, Allow: s.limiter.Allow, ClientIP: clientip.Resolver{}.FromGRPC, Watch: s.watcher.Watch,
 		AcquireStream: watch.NewStreams(watch.Config{MaxWatchers: maxStreams, MaxPerClient: maxStreams - 1}, s.metrics).Acquire,
 		SignIn:        signIn(s),
 	})
@@ -86,11 +89,12 @@ const startSeq = 40
 type fakeWatcher struct {
 	announcements []task.Announcement
 	err           error
-	token         string // of the latest call
+	watching      task.Owner // of the latest call, and its token
+	token         string
 }
 
-func (w *fakeWatcher) Watch(ctx context.Context, token string) (iter.Seq2[task.Announcement, error], error) {
-	w.token = token
+func (w *fakeWatcher) Watch(ctx context.Context, watching task.Owner, token string) (iter.Seq2[task.Announcement, error], error) {
+	w.watching, w.token = watching, token
 	return func(yield func(task.Announcement, error) bool) {
 		if !yield(task.Announcement{Seq: startSeq}, nil) {
 			return
@@ -134,6 +138,12 @@ type brokenStore struct{ task.Store }
 
 var errInternal = errors.New("pq: secret table on secret host")
 
-func (brokenStore) Get(context.Context, int64) (task.Task, error)         { return task.Task{}, errInternal }
-func (brokenStore) List(context.Context, task.Query) ([]task.Task, error) { return nil, errInternal }
-func (brokenStore) Count(context.Context) (task.Counts, error)            { return task.Counts{}, errInternal }
+func (brokenStore) Get(context.Context, task.Owner, int64) (task.Task, error) {
+	return task.Task{}, errInternal
+}
+func (brokenStore) List(context.Context, task.Owner, task.Query) ([]task.Task, error) {
+	return nil, errInternal
+}
+func (brokenStore) Count(context.Context, task.Owner) (task.Counts, error) {
+	return task.Counts{}, errInternal
+}

@@ -75,7 +75,7 @@ func TestRateLimitRefusesCallsAndStreamsAtTheLimit(t *testing.T) {
 			t.Errorf("%v, retry after %s", err, wait)
 		}
 	}
-	if n, err := s.store.Count(t.Context()); n.Total != 0 || err != nil {
+	if n, err := s.store.Count(t.Context(), owner); n.Total != 0 || err != nil {
 		t.Errorf("%d tasks, error %v", n.Total, err)
 	}
 }

@@ -22,13 +22,15 @@ import (
 // Config holds the dependencies of the service.
 type Config struct {
 	Tasks *task.Service
+	// Owner returns the owner of the tasks that a request with this context reads and writes.
+	Owner func(ctx context.Context) task.Owner
 	// Allow counts a call of a client and decides whether it may pass. It fails open: a
 	// call that it cannot count passes.
 	Allow func(ctx context.Context, client netip.Addr) ratelimit.Decision
 	// ClientIP resolves the IP address of a call's client.
 	ClientIP func(ctx context.Context) netip.Addr
 	// Watch follows the event log; watch.Hub documents the contract.
-	Watch func(ctx context.Context, token string) (iter.Seq2[task.Announcement, error], error)
+	Watch func(ctx context.Context, owner task.Owner, token string) (iter.Seq2[task.Announcement, error], error)
 	// AcquireStream counts a stream until release is called; at a limit, in total or of the
 	// client, the error is apperr.RateLimited.
 	AcquireStream func(client ratelimit.Client) (release func(), err error)
@@ -55,7 +57,7 @@ func (s *Server) Register(registrar grpc.ServiceRegistrar) {
 
 // GetTask returns one task.
 func (s *Server) GetTask(ctx context.Context, req *pb.GetTaskRequest) (*pb.GetTaskResponse, error) {
-	t, err := s.cfg.Tasks.Get(ctx, req.GetId())
+	t, err := s.cfg.Tasks.Get(ctx, s.cfg.Owner(ctx), req.GetId())
 	return &pb.GetTaskResponse{Task: taskMessage(t)}, err
 }
 
@@ -65,13 +67,14 @@ func (s *Server) ListTasks(ctx context.Context, req *pb.ListTasksRequest) (*pb.L
 	if req.GetDoneOnly() {
 		done = &req.DoneOnly
 	}
-	page, _, err := s.cfg.Tasks.List(ctx, task.Query{
+	owner := s.cfg.Owner(ctx)
+	page, _, err := s.cfg.Tasks.List(ctx, owner, task.Query{
 		Done: done, Order: task.Order(req.GetSort()), Limit: int(req.GetLimit()), Offset: int(req.GetOffset()),
 	})
 	if err != nil {
 		return nil, err
 	}
-	counts, err := s.cfg.Tasks.Count(ctx)
+	counts, err := s.cfg.Tasks.Count(ctx, owner)
 	if err != nil {
 		return nil, err
 	}
@@ -91,7 +94,7 @@ func (s *Server) ListTasks(ctx context.Context, req *pb.ListTasksRequest) (*pb.L
 
 // CountTasks returns the numbers of tasks.
 func (s *Server) CountTasks(ctx context.Context, _ *pb.CountTasksRequest) (*pb.CountTasksResponse, error) {
-	counts, err := s.cfg.Tasks.Count(ctx)
+	counts, err := s.cfg.Tasks.Count(ctx, s.cfg.Owner(ctx))
 	return &pb.CountTasksResponse{Total: counts.Total, Open: counts.Open, Done: counts.Done}, err
 }
 
@@ -101,13 +104,13 @@ func (s *Server) CreateTask(ctx context.Context, req *pb.CreateTaskRequest) (*pb
 	if err != nil {
 		return nil, err
 	}
-	t, err := s.cfg.Tasks.Create(ctx, task.Draft{Title: req.GetTitle(), Priority: int(req.GetPriority()), Key: key})
+	t, err := s.cfg.Tasks.Create(ctx, s.cfg.Owner(ctx), task.Draft{Title: req.GetTitle(), Priority: int(req.GetPriority()), Key: key})
 	return &pb.CreateTaskResponse{Task: taskMessage(t)}, err
 }
 
 // CompleteTask completes a task.
 func (s *Server) CompleteTask(ctx context.Context, req *pb.CompleteTaskRequest) (*pb.CompleteTaskResponse, error) {
-	t, err := s.cfg.Tasks.Change(ctx, req.GetId(), task.Change{Done: new(true)}, expectedVersions(req.ExpectedVersion))
+	t, err := s.cfg.Tasks.Change(ctx, s.cfg.Owner(ctx), req.GetId(), task.Change{Done: new(true)}, expectedVersions(req.ExpectedVersion))
 	return &pb.CompleteTaskResponse{Task: taskMessage(t)}, err
 }
 
@@ -118,13 +121,13 @@ func (s *Server) UpdateTask(ctx context.Context, req *pb.UpdateTaskRequest) (*pb
 	if err != nil {
 		return nil, err
 	}
-	t, err := s.cfg.Tasks.Change(ctx, req.GetId(), c, expectedVersions(req.ExpectedVersion))
+	t, err := s.cfg.Tasks.Change(ctx, s.cfg.Owner(ctx), req.GetId(), c, expectedVersions(req.ExpectedVersion))
 	return &pb.UpdateTaskResponse{Task: taskMessage(t)}, err
 }
 
 // DeleteTask deletes a task.
 func (s *Server) DeleteTask(ctx context.Context, req *pb.DeleteTaskRequest) (*pb.DeleteTaskResponse, error) {
-	return &pb.DeleteTaskResponse{}, s.cfg.Tasks.Delete(ctx, req.GetId(), expectedVersions(req.ExpectedVersion))
+	return &pb.DeleteTaskResponse{}, s.cfg.Tasks.Delete(ctx, s.cfg.Owner(ctx), req.GetId(), expectedVersions(req.ExpectedVersion))
 }
 
 func expectedVersions(version *int64) []int64 {
@@ -136,7 +139,7 @@ func expectedVersions(version *int64) []int64 {
 
 // ListTaskEvents returns a page of a task's events, oldest first.
 func (s *Server) ListTaskEvents(ctx context.Context, req *pb.ListTaskEventsRequest) (*pb.ListTaskEventsResponse, error) {
-	events, more, err := s.cfg.Tasks.History(ctx, req.GetId(), req.GetAfter(), int(req.GetLimit()))
+	events, more, err := s.cfg.Tasks.History(ctx, s.cfg.Owner(ctx), req.GetId(), req.GetAfter(), int(req.GetLimit()))
 	if err != nil {
 		return nil, err
 	}

@@ -91,7 +91,7 @@ func TestCreateTaskRefusesAMalformedKey(t *testing.T) {
 			t.Errorf("%q: %v, fields %q", keys, err, got)
 		}
 	}
-	if n, err := s.store.Count(t.Context()); err != nil || n.Total != 0 {
+	if n, err := s.store.Count(t.Context(), owner); err != nil || n.Total != 0 {
 		t.Errorf("there are %d tasks, error %v", n.Total, err)
 	}
 }
@@ -105,7 +105,7 @@ func TestWatchTasksSendsEachChangeWithItsToken(t *testing.T) {
 	s.watcher.announcements = []task.Announcement{
 		{Seq: 41, Event: task.Event{ID: "e41", Type: task.Created, Task: created, At: start}},
 		{Seq: 41}, // a bookmark
-		{Seq: math.MaxInt64, Event: task.Event{ID: "last", Type: task.Completed, Task: completed, At: start.Add(time.Second), UserID: new(int64(7))}},
+		{Seq: math.MaxInt64, Event: task.Event{ID: "last", Type: task.Completed, Task: completed, At: start.Add(time.Second), Owner: 7}},
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
@@ -129,8 +129,8 @@ func TestWatchTasksSendsEachChangeWithItsToken(t *testing.T) {
 			t.Errorf("event (-want +got):\n%s", diff)
 		}
 	}
-	if s.watcher.token != "40" {
-		t.Errorf("watched from %q, want 40", s.watcher.token)
+	if s.watcher.token != "40" || s.watcher.watching != owner {
+		t.Errorf("owner %d watched from %q, want owner %d from 40", s.watcher.watching, s.watcher.token, owner)
 	}
 	cancel()
 	if _, err := stream.Recv(); status.Code(err) != codes.Canceled {

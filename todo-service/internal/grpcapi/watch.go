@@ -24,7 +24,7 @@ const writeStallTimeout = 10 * time.Second
 // has every change that is committed after the client has received the header. If the
 // stream ends with an error after which a client can resume, the trailer has the token.
 func (s *Server) WatchTasks(req *pb.WatchTasksRequest, stream grpc.ServerStreamingServer[pb.TaskEvent]) error {
-	changes, err := s.cfg.Watch(stream.Context(), req.GetResumeToken())
+	changes, err := s.cfg.Watch(stream.Context(), s.cfg.Owner(stream.Context()), req.GetResumeToken())
 	if err != nil {
 		return err
 	}

@@ -32,6 +32,8 @@ type ListCache interface {
 // Config holds the dependencies of the API.
 type Config struct {
 	Tasks *task.Service
+	// Owner returns the owner of the tasks that a request with this context reads and writes.
+	Owner func(ctx context.Context) task.Owner
 	Lists ListCache
 	// Allow counts a request of a client and decides whether it may pass. It fails open: a
 	// request that it cannot count passes.
@@ -39,7 +41,7 @@ type Config struct {
 	// ClientIP resolves the IP address of a request's client.
 	ClientIP func(r *http.Request) netip.Addr
 	// Watch follows the event log; watch.Hub documents the contract.
-	Watch func(ctx context.Context, token string) (iter.Seq2[task.Announcement, error], error)
+	Watch func(ctx context.Context, owner task.Owner, token string) (iter.Seq2[task.Announcement, error], error)
 	// AcquireStream counts a stream until release is called; at a limit, in total or of the
 	// client, the error is apperr.RateLimited.
 	AcquireStream func(client ratelimit.Client) (release func(), err error)

@@ -71,7 +71,7 @@ func newFixtureWith(store task.Store, signIn func(*apiFixture) *httpapi.SignIn) 
 		Tracer:   noop.NewTracerProvider(),
 	}
 	api := httpapi.New(httpapi.Config{
-		Tasks: tasks, Lists: s.lists, Allow: s.limiter.Allow, Watch: s.watcher.Watch, AcquireSearch: admission.NewSearchLocks().Acquire,
+		Tasks: tasks, Owner: func(context.Context) task.Owner { return task.NoOwner }, Lists: s.lists, Allow: s.limiter.Allow, Watch: s.watcher.Watch, AcquireSearch: admission.NewSearchLocks().Acquire,
 		ClientIP:      clientip.New([]netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}).FromHTTP,
 		AcquireStream: watch.NewStreams(watch.Config{MaxWatchers: maxStreams, MaxPerClient: maxStreams - 1}, telemetry.Registry).Acquire,
 		SignIn:        signIn(s),
@@ -142,13 +142,13 @@ func (s *apiFixture) create(t testing.TB, body string) {
 // dumpStore returns everything that is stored about the first three tasks.
 func (s *apiFixture) dumpStore(t testing.TB) string {
 	t.Helper()
-	tasks, err := s.store.List(t.Context(), task.Query{Limit: task.MaxLimit})
+	tasks, err := s.store.List(t.Context(), task.NoOwner, task.Query{Limit: task.MaxLimit})
 	if err != nil {
 		t.Fatal(err)
 	}
 	var events []task.Event
 	for id := range int64(3) {
-		history, err := s.store.History(t.Context(), id+1, 0, task.MaxLimit)
+		history, err := s.store.History(t.Context(), task.NoOwner, id+1, 0, task.MaxLimit)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -196,7 +196,7 @@ func (c *fakeListCache) Load(ctx context.Context, _ task.Owner, query func(conte
 	return list, err
 }
 
-func (c *fakeListCache) invalidate(context.Context, string) {
+func (c *fakeListCache) invalidate(context.Context, task.Owner, string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.entry = nil

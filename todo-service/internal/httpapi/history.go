@@ -20,7 +20,7 @@ func (a *api) listTaskEvents(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	events, more, err := a.Tasks.History(r.Context(), id, query.After, query.Limit)
+	events, more, err := a.Tasks.History(r.Context(), a.Owner(r.Context()), id, query.After, query.Limit)
 	if err != nil {
 		return err
 	}

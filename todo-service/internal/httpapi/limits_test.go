@@ -86,7 +86,7 @@ type countingStore struct {
 	proceed             chan struct{}
 }
 
-func (s *countingStore) List(ctx context.Context, q task.Query) ([]task.Task, error) {
+func (s *countingStore) List(ctx context.Context, owner task.Owner, q task.Query) ([]task.Task, error) {
 	if q.Contains != "" {
 		n := s.running.Add(1)
 		defer s.running.Add(-1)
@@ -98,7 +98,7 @@ func (s *countingStore) List(ctx context.Context, q task.Query) ([]task.Task, er
 			return nil, ctx.Err()
 		}
 	}
-	return s.Store.List(ctx, q)
+	return s.Store.List(ctx, owner, q)
 }
 
 func TestAClientRunsOneSearchAtATime(t *testing.T) {

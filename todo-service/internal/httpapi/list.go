@@ -24,20 +24,20 @@ func (a *api) listTasks(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	var list listcache.Entry
-	status := cacheBypass
+	owner, status := a.Owner(r.Context()), cacheBypass
 	switch {
 	case r.URL.RawQuery == "":
-		list, err = a.Lists.Load(r.Context(), task.NoOwner, func(ctx context.Context) (listcache.Entry, error) {
-			return a.renderPage(ctx, query)
+		list, err = a.Lists.Load(r.Context(), owner, func(ctx context.Context) (listcache.Entry, error) {
+			return a.renderPage(ctx, owner, query)
 		})
 		status = cacheMiss
 		if list.Hit {
 			status = cacheHit
 		}
 	case query.Contains != "":
-		list, err = a.search(r, query)
+		list, err = a.search(r, owner, query)
 	default:
-		list, err = a.renderPage(r.Context(), query)
+		list, err = a.renderPage(r.Context(), owner, query)
 	}
 	if err != nil {
 		return err
@@ -56,7 +56,7 @@ func (a *api) countTasks(w http.ResponseWriter, r *http.Request) error {
 	if _, err := parseQuery(r.URL.RawQuery); err != nil {
 		return err
 	}
-	counts, err := a.Tasks.Count(r.Context())
+	counts, err := a.Tasks.Count(r.Context(), a.Owner(r.Context()))
 	if err != nil {
 		return err
 	}
@@ -69,19 +69,19 @@ func (a *api) countTasks(w http.ResponseWriter, r *http.Request) error {
 }
 
 // search returns a page of a search, after the client's other search.
-func (a *api) search(r *http.Request, query task.Query) (listcache.Entry, error) {
+func (a *api) search(r *http.Request, owner task.Owner, query task.Query) (listcache.Entry, error) {
 	release, err := a.AcquireSearch(r.Context(), a.client(r))
 	if err != nil {
 		return listcache.Entry{}, err
 	}
 	defer release()
-	return a.renderPage(r.Context(), query)
+	return a.renderPage(r.Context(), owner, query)
 }
 
-// renderPage returns the response with the selected tasks. Link is set if there is a next
+// renderPage returns the response with the owner's selected tasks. Link is set if there is a next
 // page.
-func (a *api) renderPage(ctx context.Context, query task.Query) (listcache.Entry, error) {
-	tasks, more, err := a.Tasks.List(ctx, query)
+func (a *api) renderPage(ctx context.Context, owner task.Owner, query task.Query) (listcache.Entry, error) {
+	tasks, more, err := a.Tasks.List(ctx, owner, query)
 	if err != nil {
 		return listcache.Entry{}, err
 	}

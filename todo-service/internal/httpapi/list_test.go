@@ -137,6 +137,12 @@ type brokenStore struct{ task.Store }
 
 var errInternal = errors.New("pq: secret table on secret host")
 
-func (brokenStore) Get(context.Context, int64) (task.Task, error)         { return task.Task{}, errInternal }
-func (brokenStore) List(context.Context, task.Query) ([]task.Task, error) { return nil, errInternal }
-func (brokenStore) Count(context.Context) (task.Counts, error)            { return task.Counts{}, errInternal }
+func (brokenStore) Get(context.Context, task.Owner, int64) (task.Task, error) {
+	return task.Task{}, errInternal
+}
+func (brokenStore) List(context.Context, task.Owner, task.Query) ([]task.Task, error) {
+	return nil, errInternal
+}
+func (brokenStore) Count(context.Context, task.Owner) (task.Counts, error) {
+	return task.Counts{}, errInternal
+}

@@ -18,7 +18,7 @@ func (a *api) createTask(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return httpserver.StatusError(http.StatusBadRequest, "%s", apperr.Of(err).Message)
 	}
-	t, err := a.Tasks.Create(r.Context(), draft)
+	t, err := a.Tasks.Create(r.Context(), a.Owner(r.Context()), draft)
 	if err != nil {
 		return err
 	}
@@ -31,7 +31,7 @@ func (a *api) getTask(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	t, err := a.Tasks.Get(r.Context(), id)
+	t, err := a.Tasks.Get(r.Context(), a.Owner(r.Context()), id)
 	if err != nil {
 		return err
 	}
@@ -64,7 +64,7 @@ func (a *api) applyChange(w http.ResponseWriter, r *http.Request, change task.Ch
 	if err != nil {
 		return err
 	}
-	t, err := a.Tasks.Change(r.Context(), id, change, expected)
+	t, err := a.Tasks.Change(r.Context(), a.Owner(r.Context()), id, change, expected)
 	if err != nil {
 		return err
 	}
@@ -79,7 +79,7 @@ func (a *api) deleteTask(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if err := a.Tasks.Delete(r.Context(), id, expected); err != nil {
+	if err := a.Tasks.Delete(r.Context(), a.Owner(r.Context()), id, expected); err != nil {
 		return err
 	}
 	w.WriteHeader(http.StatusNoContent)

@@ -164,7 +164,7 @@ func TestTimesAreWrittenInUTCWithMicroseconds(t *testing.T) {
 	t.Parallel()
 	s := newFixture()
 	at := start.Add(123400 * time.Microsecond)
-	if _, err := s.store.Create(t.Context(), task.Event{ID: "e", Type: task.Created, Task: task.Task{Title: "A", CreatedAt: at, Version: 1}, At: at}, task.IdempotencyKey{}); err != nil {
+	if _, err := s.store.Create(t.Context(), task.NoOwner, task.Event{ID: "e", Type: task.Created, Task: task.Task{Title: "A", CreatedAt: at, Version: 1}, At: at}, task.IdempotencyKey{}); err != nil {
 		t.Fatal(err)
 	}
 	const want = `{"id":1,"title":"A","priority":0,"done":false,"created_at":"2026-01-15T10:00:00.1234Z","version":1}`

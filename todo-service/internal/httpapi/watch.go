@@ -35,7 +35,7 @@ func (a *api) watchEvents(w http.ResponseWriter, r *http.Request) error {
 	stream := httpserver.NewStream(w, r, writeStallTimeout)
 	ctx, stop := a.watchSession(stream.Context())
 	defer stop()
-	changes, err := a.Watch(ctx, token)
+	changes, err := a.Watch(ctx, a.Owner(r.Context()), token)
 	if err != nil {
 		stream.Close(nil)
 		if apperr.Of(err).Kind == apperr.Invalid {

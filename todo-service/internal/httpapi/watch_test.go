@@ -31,7 +31,7 @@ type fakeWatcher struct {
 	token string // of the latest call
 }
 
-func (w *fakeWatcher) Watch(ctx context.Context, token string) (iter.Seq2[task.Announcement, error], error) {
+func (w *fakeWatcher) Watch(ctx context.Context, _ task.Owner, token string) (iter.Seq2[task.Announcement, error], error) {
 	w.mu.Lock()
 	w.token = token
 	w.mu.Unlock()

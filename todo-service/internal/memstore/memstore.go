@@ -6,6 +6,7 @@ package memstore
 import (
 	"cmp"
 	"context"
+	"errors"
 	"slices"
 	"strings"
 	"sync"
@@ -18,29 +19,40 @@ import (
 // Store is a task.Store in memory. It may be used by several goroutines.
 type Store struct {
 	mu     sync.Mutex
-	tasks  map[int64]task.Task
-	keys   map[task.IdempotencyKey]task.Event // the creation that last used the key
+	tasks  map[ownedID]task.Task
+	keys   map[ownedKey]task.Event // the creation that last used the key
 	events []task.Event
 	lastID int64
 }
 
+type (
+	ownedID struct {
+		owner task.Owner
+		id    int64
+	}
+	ownedKey struct {
+		owner task.Owner
+		key   task.IdempotencyKey
+	}
+)
+
 // New returns an empty store.
 func New() *Store {
-	return &Store{tasks: map[int64]task.Task{}, keys: map[task.IdempotencyKey]task.Event{}}
+	return &Store{tasks: map[ownedID]task.Task{}, keys: map[ownedKey]task.Event{}}
 }
 
 // Get returns the task, or task.NotFoundError.
-func (s *Store) Get(ctx context.Context, id int64) (task.Task, error) {
+func (s *Store) Get(ctx context.Context, owner task.Owner, id int64) (task.Task, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if err := ctx.Err(); err != nil {
 		return task.Task{}, err
 	}
-	return s.get(id)
+	return s.get(owner, id)
 }
 
 // List returns the selected tasks in q.Order.
-func (s *Store) List(ctx context.Context, q task.Query) ([]task.Task, error) {
+func (s *Store) List(ctx context.Context, owner task.Owner, q task.Query) ([]task.Task, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if err := ctx.Err(); err != nil {
@@ -48,8 +60,8 @@ func (s *Store) List(ctx context.Context, q task.Query) ([]task.Task, error) {
 	}
 	compare, last := comparison(q.Order), task.Task{ID: q.After, Priority: q.AfterPriority}
 	tasks := []task.Task{}
-	for _, t := range s.tasks {
-		if (q.After == 0 || compare(t, last) > 0) && matchesDone(t, q.Done) && containsFold(t.Title, q.Contains) {
+	for key, t := range s.tasks {
+		if key.owner == owner && (q.After == 0 || compare(t, last) > 0) && matchesDone(t, q.Done) && containsFold(t.Title, q.Contains) {
 			tasks = append(tasks, t)
 		}
 	}
@@ -59,53 +71,57 @@ func (s *Store) List(ctx context.Context, q task.Query) ([]task.Task, error) {
 }
 
 // Count returns the numbers of tasks.
-func (s *Store) Count(ctx context.Context) (task.Counts, error) {
+func (s *Store) Count(ctx context.Context, owner task.Owner) (task.Counts, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if err := ctx.Err(); err != nil {
 		return task.Counts{}, err
 	}
-	counts := task.Counts{Total: int64(len(s.tasks))}
-	for _, t := range s.tasks {
-		if t.Done {
+	var counts task.Counts
+	for key, t := range s.tasks {
+		switch {
+		case key.owner != owner:
+			continue
+		case t.Done:
 			counts.Done++
-		} else {
+		default:
 			counts.Open++
 		}
+		counts.Total++
 	}
 	return counts, nil
 }
 
 // Create stores e.Task under a new id, and e; once for each key.
-func (s *Store) Create(ctx context.Context, e task.Event, key task.IdempotencyKey) (task.Task, error) {
+func (s *Store) Create(ctx context.Context, owner task.Owner, e task.Event, key task.IdempotencyKey) (task.Task, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if err := ctx.Err(); err != nil {
 		return task.Task{}, err
 	}
-	if first, ok := s.keys[key]; ok && e.At.Before(first.At.Add(task.IdempotencyKeyTTL)) {
+	if first, ok := s.keys[ownedKey{owner, key}]; ok && e.At.Before(first.At.Add(task.IdempotencyKeyTTL)) {
 		return first.Task, nil
 	}
 	e.Task.ID = s.lastID + 1
-	stored := s.store(e)
-	if stored.ID == e.Task.ID { // otherwise the event was stored before, perhaps under another key
+	stored, err := s.store(owner, e)
+	if err == nil && stored.ID == e.Task.ID { // otherwise the event was stored before, perhaps under another key
 		s.lastID++
 		if key != (task.IdempotencyKey{}) {
-			s.keys[key] = e
+			s.keys[ownedKey{owner, key}] = e
 		}
 	}
-	return stored, nil
+	return stored, err
 }
 
 // Update changes a task and stores its event. It holds the mutex while change runs, so it
 // calls change once.
-func (s *Store) Update(ctx context.Context, id int64, change func(*task.Task) (*task.Event, error)) (task.Task, error) {
+func (s *Store) Update(ctx context.Context, owner task.Owner, id int64, change func(*task.Task) (*task.Event, error)) (task.Task, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if err := ctx.Err(); err != nil {
 		return task.Task{}, err
 	}
-	before, err := s.get(id)
+	before, err := s.get(owner, id)
 	if err != nil {
 		return task.Task{}, err
 	}
@@ -117,12 +133,12 @@ func (s *Store) Update(ctx context.Context, id int64, change func(*task.Task) (*
 	if e == nil {
 		return before, nil
 	}
-	return s.store(*e), nil
+	return s.store(owner, *e)
 }
 
 // History returns the task's events with a version greater than after, oldest first. A
 // deleted task has its events.
-func (s *Store) History(ctx context.Context, id, after int64, limit int) ([]task.Event, error) {
+func (s *Store) History(ctx context.Context, owner task.Owner, id, after int64, limit int) ([]task.Event, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if err := ctx.Err(); err != nil {
@@ -130,15 +146,15 @@ func (s *Store) History(ctx context.Context, id, after int64, limit int) ([]task
 	}
 	events := []task.Event{}
 	for _, e := range s.events {
-		if e.Task.ID == id && e.Task.Version > after && len(events) < limit {
+		if e.Owner == owner && e.Task.ID == id && e.Task.Version > after && len(events) < limit {
 			events = append(events, e)
 		}
 	}
 	return events, nil
 }
 
-func (s *Store) get(id int64) (task.Task, error) {
-	t, ok := s.tasks[id]
+func (s *Store) get(owner task.Owner, id int64) (task.Task, error) {
+	t, ok := s.tasks[ownedID{owner, id}]
 	if !ok {
 		return task.Task{}, task.NotFoundError(id)
 	}
@@ -146,18 +162,22 @@ func (s *Store) get(id int64) (task.Task, error) {
 }
 
 // store stores the task of e, and e, unless e was stored before. It returns the task as
-// it was stored.
-func (s *Store) store(e task.Event) task.Task {
+// it was stored. The id of another owner's event is an error.
+func (s *Store) store(owner task.Owner, e task.Event) (task.Task, error) {
 	if i := slices.IndexFunc(s.events, func(stored task.Event) bool { return stored.ID == e.ID }); i >= 0 {
-		return s.events[i].Task
+		if s.events[i].Owner != owner {
+			return task.Task{}, errors.New("memstore: the event id is taken")
+		}
+		return s.events[i].Task, nil
 	}
+	e.Owner = owner
 	s.events = append(s.events, e)
 	if e.Type == task.Deleted {
-		delete(s.tasks, e.Task.ID)
+		delete(s.tasks, ownedID{owner, e.Task.ID})
 	} else {
-		s.tasks[e.Task.ID] = e.Task
+		s.tasks[ownedID{owner, e.Task.ID}] = e.Task
 	}
-	return e.Task
+	return e.Task, nil
 }
 
 // comparison returns the comparison of two tasks by their order.

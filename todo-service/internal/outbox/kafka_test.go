@@ -19,12 +19,11 @@ func TestToKafkaWritesTheRecordOfEachEvent(t *testing.T) {
 	t.Parallel()
 	created := time.Date(2026, 1, 15, 9, 0, 0, 0, time.UTC)
 	at := time.Date(2026, 1, 15, 10, 0, 0, 123456000, time.UTC)
-	user := int64(7)
 	batch := []task.Announcement{
 		{
 			Seq: 41, Traceparent: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
 			Event: task.Event{
-				ID: "019bc0a4-7e40-7000-8000-000000000001", Type: task.Completed, At: at, UserID: &user,
+				ID: "019bc0a4-7e40-7000-8000-000000000001", Type: task.Completed, At: at, Owner: 7,
 				Task: task.Task{ID: 1, Title: "Learn <Go> & more", Priority: 2, Done: true, CreatedAt: created, CompletedAt: &at, Version: 2},
 			},
 		},

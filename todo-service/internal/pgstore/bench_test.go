@@ -13,7 +13,7 @@ const benchWriters = 32
 
 func BenchmarkCreate(b *testing.B) {
 	benchmark(b, func(s *pgstore.Store, _ task.Task, _ int) error {
-		_, err := s.Create(b.Context(), newEvent("Learn Go"), task.IdempotencyKey{})
+		_, err := s.Create(b.Context(), task.NoOwner, newEvent("Learn Go"), task.IdempotencyKey{})
 		return err
 	})
 }
@@ -21,7 +21,7 @@ func BenchmarkCreate(b *testing.B) {
 func BenchmarkCreateWithAKey(b *testing.B) {
 	benchmark(b, func(s *pgstore.Store, _ task.Task, _ int) error {
 		e := newEvent("Learn Go")
-		_, err := s.Create(b.Context(), e, key(e.ID))
+		_, err := s.Create(b.Context(), task.NoOwner, e, key(e.ID))
 		return err
 	})
 }
@@ -29,7 +29,7 @@ func BenchmarkCreateWithAKey(b *testing.B) {
 // Each writer changes a task of its own, so that no writer waits for a row.
 func BenchmarkUpdate(b *testing.B) {
 	benchmark(b, func(s *pgstore.Store, own task.Task, i int) error {
-		_, err := s.Update(b.Context(), own.ID, rename(strconv.Itoa(i)))
+		_, err := s.Update(b.Context(), task.NoOwner, own.ID, rename(strconv.Itoa(i)))
 		return err
 	})
 }
@@ -38,7 +38,7 @@ func BenchmarkUpdate(b *testing.B) {
 func BenchmarkUpdateOfOneTask(b *testing.B) {
 	benchmark(b, func(s *pgstore.Store, own task.Task, i int) error {
 		const first = 1
-		_, err := s.Update(b.Context(), first, rename(strconv.Itoa(int(own.ID))+"."+strconv.Itoa(i)))
+		_, err := s.Update(b.Context(), task.NoOwner, first, rename(strconv.Itoa(int(own.ID))+"."+strconv.Itoa(i)))
 		return err
 	})
 }
@@ -50,7 +50,7 @@ func benchmark(b *testing.B, write func(s *pgstore.Store, own task.Task, i int) 
 	s := pgstore.New(db)
 	b.SetParallelism(benchWriters / runtime.GOMAXPROCS(0))
 	b.RunParallel(func(pb *testing.PB) {
-		own, err := s.Create(b.Context(), newEvent("Learn Go"), task.IdempotencyKey{})
+		own, err := s.Create(b.Context(), task.NoOwner, newEvent("Learn Go"), task.IdempotencyKey{})
 		for i := 0; pb.Next() && err == nil; i++ {
 			err = write(s, own, i)
 		}

@@ -18,8 +18,8 @@ const createTasks = `WITH n AS (
 		FROM unnest($1::uuid[], $2::timestamptz[], $3::bigint[], $4::text[], $5::text[], $6::bigint[], $7::timestamptz[])
 			AS e (event_id, at, user_id, traceparent, title, priority, created_at)
 	), t AS (
-		INSERT INTO tasks (id, title, priority, done, created_at, version) OVERRIDING SYSTEM VALUE
-		SELECT id, title, priority, false, created_at, 1 FROM n
+		INSERT INTO tasks (id, user_id, title, priority, done, created_at, version) OVERRIDING SYSTEM VALUE
+		SELECT id, user_id, title, priority, false, created_at, 1 FROM n
 	)
 	INSERT INTO events (id, type, at, user_id, traceparent, task_id, title, priority, done, created_at, version)
 	SELECT event_id, 'task.created', at, user_id, traceparent, id, title, priority, false, created_at, 1 FROM n
@@ -27,14 +27,14 @@ const createTasks = `WITH n AS (
 
 // Create stores e.Task, which is new (not done, at version 1), under a new id, and e.
 // With a key it does so once for that key; see task.Store.
-func (s *Store) Create(ctx context.Context, e task.Event, key task.IdempotencyKey) (task.Task, error) {
+func (s *Store) Create(ctx context.Context, owner task.Owner, e task.Event, key task.IdempotencyKey) (task.Task, error) {
 	batched := false
-	return s.writeExactlyOnce(ctx, func(d *dispatch) (task.Task, error) {
+	return s.writeExactlyOnce(ctx, owner, func(d *dispatch) (task.Task, error) {
 		// A key may have to wait for another process, so its statement is not shared.
 		if key != (task.IdempotencyKey{}) {
-			return s.createIdempotent(ctx, e, key, d)
+			return s.createIdempotent(ctx, owner, e, key, d)
 		}
-		c := newPendingCreate(ctx, e, d)
+		c := newPendingCreate(ctx, owner, e, d)
 		if !batched {
 			batched = true
 			id, err := s.createBatcher.Do(ctx, c)
@@ -54,6 +54,7 @@ func (s *Store) Create(ctx context.Context, e task.Event, key task.IdempotencyKe
 
 // pendingCreate is a task that is to be created.
 type pendingCreate struct {
+	owner       task.Owner
 	event       task.Event
 	traceparent string
 	deadline    time.Time // zero for none
@@ -61,10 +62,10 @@ type pendingCreate struct {
 	batchSize   int // tasks in its statement; 0 before that begins
 }
 
-func newPendingCreate(ctx context.Context, e task.Event, d *dispatch) *pendingCreate {
+func newPendingCreate(ctx context.Context, owner task.Owner, e task.Event, d *dispatch) *pendingCreate {
 	d.eventID = e.ID
 	deadline, _ := ctx.Deadline()
-	return &pendingCreate{event: e, traceparent: tracing.Traceparent(ctx), deadline: deadline, dispatch: d}
+	return &pendingCreate{owner: owner, event: e, traceparent: tracing.Traceparent(ctx), deadline: deadline, dispatch: d}
 }
 
 // task returns the task as it is stored under id.
@@ -115,7 +116,7 @@ func createArgs(all []*pendingCreate) []any {
 	for i, c := range all {
 		at[i], created[i] = string(pq.FormatTimestamp(c.event.At)), string(pq.FormatTimestamp(c.event.Task.CreatedAt))
 		traceparents[i], titles[i] = c.traceparent, c.event.Task.Title
-		users[i], priorities[i] = c.event.UserID, int64(c.event.Task.Priority)
+		users[i], priorities[i] = c.owner.UserID(), int64(c.event.Task.Priority)
 	}
 	return []any{dispatchedIDs(all), at, pq.Array(users), traceparents, titles, priorities, created}
 }

@@ -23,7 +23,7 @@ func TestForwardBatchSendsInOrderAndOnce(t *testing.T) {
 	t.Parallel()
 	s := pgstore.New(migrated(t))
 	for _, title := range []string{"one", "two", "three"} {
-		must(s.Create(t.Context(), newEvent(title), task.IdempotencyKey{}))
+		must(s.Create(t.Context(), task.NoOwner, newEvent(title), task.IdempotencyKey{}))
 	}
 	wantBounds(t, s, 0)
 	first, second := forwardBatch(t, s, "kafka", 2), forwardBatch(t, s, "kafka", 2)
@@ -37,7 +37,7 @@ func TestForwardBatchSendsInOrderAndOnce(t *testing.T) {
 		if a.Seq != int64(i+1) || a.Log != must(s.Bounds(t.Context())).Name {
 			t.Errorf("entry %d has seq %d in the log %q", i, a.Seq, a.Log)
 		}
-		if diff := cmp.Diff(must(s.History(t.Context(), a.Event.Task.ID, 0, 2)), []task.Event{a.Event}); diff != "" {
+		if diff := cmp.Diff(must(s.History(t.Context(), task.NoOwner, a.Event.Task.ID, 0, 2)), []task.Event{a.Event}); diff != "" {
 			t.Errorf("entry %d (-history +sent):\n%s", i, diff)
 		}
 	}
@@ -48,13 +48,13 @@ func TestForwardBatchSendsInOrderAndOnce(t *testing.T) {
 func TestForwardBatchRepeatsABatchThatFailed(t *testing.T) {
 	t.Parallel()
 	s := pgstore.New(migrated(t))
-	must(s.Create(t.Context(), newEvent("one"), task.IdempotencyKey{}))
+	must(s.Create(t.Context(), task.NoOwner, newEvent("one"), task.IdempotencyKey{}))
 	away := errors.New("the broker is away")
 	n, err := s.ForwardBatch(t.Context(), "kafka", 10, func(context.Context, []task.Announcement) error { return away })
 	if n != 0 || !errors.Is(err, away) {
 		t.Errorf("got %d and %v, want 0 and the error of send", n, err)
 	}
-	must(s.Create(t.Context(), newEvent("two"), task.IdempotencyKey{}))
+	must(s.Create(t.Context(), task.NoOwner, newEvent("two"), task.IdempotencyKey{}))
 	wantTitles(t, "the next batch", forwardBatch(t, s, "kafka", 10), "one", "two")
 }
 
@@ -71,8 +71,8 @@ func TestBacklogCountsEventsBehindACursor(t *testing.T) {
 	wantBacklog("kafka", 0, time.Time{})
 	one, two := newEvent("one"), newEvent("two")
 	two.At = one.At.Add(time.Minute)
-	must(s.Create(t.Context(), one, task.IdempotencyKey{}))
-	must(s.Create(t.Context(), two, task.IdempotencyKey{}))
+	must(s.Create(t.Context(), task.NoOwner, one, task.IdempotencyKey{}))
+	must(s.Create(t.Context(), task.NoOwner, two, task.IdempotencyKey{}))
 	wantBacklog("kafka", 2, one.At) // no event has a seq
 	forwardBatch(t, s, "live", 10)
 	wantBacklog("kafka", 2, one.At) // all events have one
@@ -90,7 +90,7 @@ func TestForwardBatchSkipsNoLateCommit(t *testing.T) {
 	late := db.MustBegin()
 	late.MustExec(`INSERT INTO events (id, type, task_id, title, priority, done, created_at, version, at, traceparent)
 		VALUES (gen_random_uuid(), 'task.created', 99, 'late', 0, false, now(), 1, now(), '')`)
-	must(s.Create(t.Context(), newEvent("early"), task.IdempotencyKey{}))
+	must(s.Create(t.Context(), task.NoOwner, newEvent("early"), task.IdempotencyKey{}))
 	wantTitles(t, "before the late commit", forwardBatch(t, s, "kafka", 10), "early")
 	if err := late.Commit(); err != nil {
 		t.Fatal(err)
@@ -106,7 +106,7 @@ func TestForwardBatchFailsForARelayThatLostItsTransaction(t *testing.T) {
 	db := migrated(t)
 	s := pgstore.New(db)
 	for _, title := range []string{"one", "two", "three"} {
-		must(s.Create(t.Context(), newEvent(title), task.IdempotencyKey{}))
+		must(s.Create(t.Context(), task.NoOwner, newEvent(title), task.IdempotencyKey{}))
 	}
 	var frozen, other []task.Announcement
 	_, err := s.ForwardBatch(t.Context(), "kafka", 2, func(_ context.Context, batch []task.Announcement) error {
@@ -120,7 +120,7 @@ func TestForwardBatchFailsForARelayThatLostItsTransaction(t *testing.T) {
 	}
 	wantTitles(t, "the frozen relay", frozen, "one", "two")
 	wantTitles(t, "the other relay", other, "one", "two", "three")
-	must(s.Create(t.Context(), newEvent("four"), task.IdempotencyKey{}))
+	must(s.Create(t.Context(), task.NoOwner, newEvent("four"), task.IdempotencyKey{}))
 	wantTitles(t, "the next batch", forwardBatch(t, s, "kafka", 10), "four")
 }
 
@@ -147,7 +147,7 @@ func TestAssignSequenceNeedsNoForwardBatch(t *testing.T) {
 	t.Parallel()
 	s := pgstore.New(migrated(t))
 	for range 3 {
-		must(s.Create(t.Context(), newEvent("one"), task.IdempotencyKey{}))
+		must(s.Create(t.Context(), task.NoOwner, newEvent("one"), task.IdempotencyKey{}))
 	}
 	for _, n := range []int{2, 3, 3} {
 		if err := s.AssignSequence(t.Context(), 2); err != nil {
@@ -162,7 +162,7 @@ func TestAssignSequenceNeedsNoForwardBatch(t *testing.T) {
 func TestForwardBatchAdmitsOneRelayPerCursor(t *testing.T) {
 	t.Parallel()
 	s := pgstore.New(migrated(t))
-	must(s.Create(t.Context(), newEvent("one"), task.IdempotencyKey{}))
+	must(s.Create(t.Context(), task.NoOwner, newEvent("one"), task.IdempotencyKey{}))
 	var live []task.Announcement
 	n, err := s.ForwardBatch(t.Context(), "kafka", 10, func(ctx context.Context, _ []task.Announcement) error {
 		live = forwardBatch(t, s, "live", 10) // the other cursor is free
@@ -257,7 +257,7 @@ func TestForwardBatchAssignsSequenceWhileItWaitsForTheLock(t *testing.T) {
 	migrate(t, db)
 	db.SetMaxOpenConns(pgstore.RelayConns)
 	s := pgstore.New(db)
-	must(s.Create(t.Context(), newEvent("one"), task.IdempotencyKey{}))
+	must(s.Create(t.Context(), task.NoOwner, newEvent("one"), task.IdempotencyKey{}))
 	pgstore.AssignSequenceAfter(s, sync.OnceFunc(func() { awaitCursorLocks(t, watching, 2) }))
 	var relays sync.WaitGroup
 	for _, cursor := range []string{"kafka", "live"} {
@@ -276,7 +276,7 @@ func openBeforeForward(t *testing.T) (*pgstore.Store, *proxy, *sqlx.DB) {
 	db := p.direct(t)
 	pgstore.AssignSequenceAfter(s, func() { awaitCursorLocks(t, db, 1) })
 	forwardBatch(t, s, "kafka", 10)
-	must(s.Create(t.Context(), newEvent("one"), task.IdempotencyKey{}))
+	must(s.Create(t.Context(), task.NoOwner, newEvent("one"), task.IdempotencyKey{}))
 	return s, p, db
 }
 

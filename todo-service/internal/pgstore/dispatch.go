@@ -52,10 +52,11 @@ func (d *dispatch) record() {
 	d.unacknowledged++
 }
 
-// args returns the arguments of a statement that writes e: d first, then e, then more.
-func (d *dispatch) args(ctx context.Context, e task.Event, more ...any) []any {
+// args returns the arguments of a statement that writes e, an event of the owner: d
+// first, then e, then more.
+func (d *dispatch) args(ctx context.Context, owner task.Owner, e task.Event, more ...any) []any {
 	d.eventID = e.ID
-	return append([]any{d, string(e.Type), e.At, e.UserID, tracing.Traceparent(ctx)}, more...)
+	return append([]any{d, string(e.Type), e.At, owner.UserID(), tracing.Traceparent(ctx)}, more...)
 }
 
 // dispatchedIDs is the dispatch of a batch: the events' ids as one argument.
@@ -79,9 +80,9 @@ func (ids dispatchedIDs) RolledBack() {
 }
 
 // writeExactlyOnce calls attempt until the outcome of the write is known or ctx ends.
-// An attempt returns the resulting task, and makes its dispatch the argument of the
-// statement that writes an event, if it has one to write.
-func (s *Store) writeExactlyOnce(ctx context.Context, attempt func(*dispatch) (task.Task, error)) (task.Task, error) {
+// An attempt returns the owner's task as it is then, and makes its dispatch the argument of
+// the statement that writes an event, if it has one to write.
+func (s *Store) writeExactlyOnce(ctx context.Context, owner task.Owner, attempt func(*dispatch) (task.Task, error)) (task.Task, error) {
 	delays := contentionBackoff.Delays()
 	ambiguous := "" // the id of an event that an attempt may have stored
 	conflict := false
@@ -115,7 +116,7 @@ func (s *Store) writeExactlyOnce(ctx context.Context, attempt func(*dispatch) (t
 
 		// No attempt is left. The event log says whether an ambiguous one succeeded.
 		if ambiguous != "" {
-			stored, findErr := s.findByEventID(ctx, ambiguous)
+			stored, findErr := s.findByEventID(ctx, owner, ambiguous)
 			if findErr == nil {
 				return stored, nil
 			}
@@ -131,15 +132,15 @@ func (s *Store) writeExactlyOnce(ctx context.Context, attempt func(*dispatch) (t
 	}
 }
 
-// findByEventID returns the task as an event announced it, or sql.ErrNoRows if the
-// event is not stored. It may take resolveTimeout after ctx has ended.
-func (s *Store) findByEventID(ctx context.Context, eventID string) (task.Task, error) {
+// findByEventID returns the task as an event announced it, or sql.ErrNoRows if the owner
+// has no such event. It may take resolveTimeout after ctx has ended.
+func (s *Store) findByEventID(ctx context.Context, owner task.Owner, eventID string) (task.Task, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), resolveTimeout)
 	defer cancel()
 	var row taskRow
 	// A server that accepts no writes may be a standby that has not received the event
 	// yet. The row lock makes this query fail there.
-	err := s.selectOne(ctx, &row, `SELECT `+eventTaskColumns+` FROM events WHERE id = $1 FOR KEY SHARE`, eventID)
+	err := s.selectOne(ctx, &row, `SELECT `+eventTaskColumns+` FROM events WHERE id = $1 AND user_id IS NOT DISTINCT FROM $2 FOR KEY SHARE`, eventID, owner.UserID())
 	return row.task(), err
 }
 

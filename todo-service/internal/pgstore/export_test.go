@@ -6,8 +6,12 @@ import (
 	"example.com/todo/todo-service/internal/coalesce"
 )
 
-// ListQuery is the query of List, for EXPLAIN.
-var ListQuery = listQuery
+// The queries of List, Count and AfterOf, for EXPLAIN.
+var (
+	ListQuery    = listQuery
+	CountQuery   = countQuery
+	AfterOfQuery = afterOfQuery
+)
 
 // MaxInFlight is how many batches of one kind run before callers share the next.
 const MaxInFlight = maxInFlight

@@ -21,7 +21,18 @@ import (
 
 func TestStoreKeepsTheContract(t *testing.T) {
 	t.Parallel()
-	storetest.Run(t, func(t *testing.T) task.Store { return pgstore.New(migrated(t)) })
+	storetest.Run(t, func(t *testing.T) task.Store {
+		db := migrated(t)
+		addUsers(db, storetest.Owner, storetest.Other)
+		return pgstore.New(db)
+	})
+}
+
+// addUsers creates the users of these owners.
+func addUsers(db *sqlx.DB, owners ...task.Owner) {
+	for _, owner := range owners {
+		db.MustExec(`INSERT INTO users (id, email) OVERRIDING SYSTEM VALUE VALUES ($1, $1::bigint || '@example.com')`, int64(owner))
+	}
 }
 
 // migrated returns a database of the test's own, with the schema.

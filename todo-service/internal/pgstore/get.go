@@ -10,9 +10,15 @@ import (
 	"example.com/todo/todo-service/internal/task"
 )
 
+// ownedID identifies a task as its owner knows it.
+type ownedID struct {
+	owner task.Owner
+	id    int64
+}
+
 // Get returns the task, or task.NotFoundError. Concurrent calls share a query.
-func (s *Store) Get(ctx context.Context, id int64) (task.Task, error) {
-	found, err := s.getBatcher.Do(ctx, id)
+func (s *Store) Get(ctx context.Context, owner task.Owner, id int64) (task.Task, error) {
+	found, err := s.getBatcher.Do(ctx, ownedID{owner, id})
 	if err != nil {
 		return task.Task{}, postgres.Classify(err)
 	}
@@ -22,23 +28,34 @@ func (s *Store) Get(ctx context.Context, id int64) (task.Task, error) {
 	return *found, nil
 }
 
-// getBatch returns the task for each id, nil where there is none.
-func (s *Store) getBatch(ctx context.Context, batch []coalesce.Entry[int64]) ([]*task.Task, error) {
+// getTasks answers for a task of another owner as for one that does not exist.
+const getTasks = `SELECT ` + ownerColumn + `, ` + taskColumns + ` FROM tasks WHERE id = ANY($1) AND coalesce(user_id, 0) = ANY($2)`
+
+// getBatch returns the task for each id, nil where its owner has none.
+func (s *Store) getBatch(ctx context.Context, batch []coalesce.Entry[ownedID]) ([]*task.Task, error) {
 	ctx, cancel := context.WithTimeout(ctx, batchTimeout)
 	defer cancel()
-	ids := coalesce.Keys(batch)
-	var rows []taskRow
-	if err := s.selectAll(ctx, &rows, `SELECT `+taskColumns+` FROM tasks WHERE id = ANY($1)`, pq.Int64Array(ids)); err != nil {
+	wanted := coalesce.Keys(batch)
+	ids, owners := make(pq.Int64Array, len(wanted)), make(pq.Int64Array, len(wanted))
+	for i, w := range wanted {
+		ids[i], owners[i] = w.id, int64(w.owner)
+	}
+	var rows []struct {
+		Owner task.Owner `db:"owner"`
+		taskRow
+	}
+	if err := s.selectAll(ctx, &rows, getTasks, ids, owners); err != nil {
 		return nil, err
 	}
-	byID := make(map[int64]*task.Task, len(rows))
+	// The batch may want a task for one owner that belongs to another owner of the batch.
+	stored := make(map[ownedID]*task.Task, len(rows))
 	for _, row := range rows {
 		t := row.task()
-		byID[t.ID] = &t
+		stored[ownedID{row.Owner, t.ID}] = &t
 	}
-	found := make([]*task.Task, len(ids))
-	for i, id := range ids {
-		found[i] = byID[id]
+	found := make([]*task.Task, len(wanted))
+	for i, w := range wanted {
+		found[i] = stored[w]
 	}
 	return found, nil
 }

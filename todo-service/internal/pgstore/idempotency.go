@@ -24,8 +24,8 @@ const createWithKey = `WITH k AS (
 		WHERE k.created_at <= $13::timestamptz
 		RETURNING *
 	), t AS (
-		INSERT INTO tasks (id, title, priority, done, created_at, completed_at, version) OVERRIDING SYSTEM VALUE
-		SELECT task_id, title, priority, $8::boolean, created_at, $10::timestamptz, $11::bigint FROM k RETURNING *
+		INSERT INTO tasks (id, user_id, title, priority, done, created_at, completed_at, version) OVERRIDING SYSTEM VALUE
+		SELECT task_id, $4::bigint, title, priority, $8::boolean, created_at, $10::timestamptz, $11::bigint FROM k RETURNING *
 	)` + insertEvent + `t.version, $1::uuid, $2::text, $3::timestamptz, $4::bigint, $5::text FROM t RETURNING task_id`
 
 // errKeyExpired means that the key stood for another creation a moment ago and was
@@ -34,10 +34,11 @@ var errKeyExpired = apperr.New(apperr.Unavailable, "the Idempotency-Key is just 
 
 // createIdempotent stores e.Task, e and the key, or returns the task of the creation
 // that the key stands for.
-func (s *Store) createIdempotent(ctx context.Context, e task.Event, key task.IdempotencyKey, d *dispatch) (task.Task, error) {
+func (s *Store) createIdempotent(ctx context.Context, owner task.Owner, e task.Event, key task.IdempotencyKey, d *dispatch) (task.Task, error) {
 	t := e.Task
-	args := d.args(ctx, e, t.Title, t.Priority, t.Done, t.CreatedAt, t.CompletedAt, t.Version,
-		key.String(), e.At.Add(-task.IdempotencyKeyTTL))
+	stored := keyText(owner, key)
+	args := d.args(ctx, owner, e, t.Title, t.Priority, t.Done, t.CreatedAt, t.CompletedAt, t.Version,
+		stored, e.At.Add(-task.IdempotencyKeyTTL))
 	err := s.selectOne(ctx, &t.ID, createWithKey, args...)
 	if !errors.Is(err, sql.ErrNoRows) {
 		return t, err
@@ -47,7 +48,7 @@ func (s *Store) createIdempotent(ctx context.Context, e task.Event, key task.Ide
 		EventID string `db:"event_id"`
 		taskRow
 	}
-	err = s.selectOne(ctx, &row, `SELECT event_id, task_id AS id, title, priority, created_at FROM idempotency_keys WHERE key = $1`, key.String())
+	err = s.selectOne(ctx, &row, `SELECT event_id, task_id AS id, title, priority, created_at FROM idempotency_keys WHERE key = $1`, stored)
 	if errors.Is(err, sql.ErrNoRows) {
 		return task.Task{}, errKeyExpired
 	}

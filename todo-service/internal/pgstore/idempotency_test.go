@@ -30,7 +30,7 @@ func TestIdempotentCreateTakesOneRoundTripAndItsReplayTwo(t *testing.T) {
 	s, p, _ := openWarm(t)
 	for i, want := range []int64{1, 2, 2} {
 		trips := p.answers.Load()
-		must(s.Create(t.Context(), newEvent("A"), key("k")))
+		must(s.Create(t.Context(), task.NoOwner, newEvent("A"), key("k")))
 		if got := p.answers.Load() - trips; got != want {
 			t.Errorf("request %d took %d round trips, want %d", i, got, want)
 		}
@@ -52,13 +52,13 @@ func TestIdempotentCreateFindsTheTaskOfADeadWriter(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 	defer cancel()
 	first := newEvent("after")
-	if got, err := s.Create(ctx, first, key("k")); err == nil || apperr.Of(err).Kind != apperr.Unavailable {
+	if got, err := s.Create(ctx, task.NoOwner, first, key("k")); err == nil || apperr.Of(err).Kind != apperr.Unavailable {
 		t.Fatalf("got %+v, %v, want unavailable", got, err)
 	}
 
 	other := pgstore.New(p.direct(t))
 	again := later(newEvent("after"), time.Minute)
-	got := must(other.Create(t.Context(), again, key("k")))
+	got := must(other.Create(t.Context(), task.NoOwner, again, key("k")))
 	first.Task.ID = got.ID
 	if diff := cmp.Diff(first.Task, got); diff != "" {
 		t.Errorf("task (-want +got):\n%s", diff)
@@ -74,9 +74,9 @@ func TestIdempotentReplaySucceedsWhenItsConnectionBreaks(t *testing.T) {
 				t.Run(name+"/"+where+" "+how, func(t *testing.T) {
 					t.Parallel()
 					s, p, _ := openWarm(t)
-					first := must(s.Create(t.Context(), newEvent("after"), key("k")))
+					first := must(s.Create(t.Context(), task.NoOwner, newEvent("after"), key("k")))
 					p.intercept(direction, trip, breakConn)
-					got := must(s.Create(t.Context(), later(newEvent("after"), time.Minute), key("k")))
+					got := must(s.Create(t.Context(), task.NoOwner, later(newEvent("after"), time.Minute), key("k")))
 					if diff := cmp.Diff(first, got); diff != "" {
 						t.Errorf("task (-first +second):\n%s", diff)
 					}
@@ -96,7 +96,7 @@ func TestIdempotentReplayWaitsForTheFirstCreate(t *testing.T) {
 			first := holdKey(db)
 			second := newEvent("A")
 			answer := make(chan task.Task, 1)
-			go func() { answer <- must(pgstore.New(db).Create(t.Context(), second, key("k"))) }()
+			go func() { answer <- must(pgstore.New(db).Create(t.Context(), task.NoOwner, second, key("k"))) }()
 			awaitLocks(t, db, 1)
 			if err := end(first); err != nil {
 				t.Fatal(err)
@@ -116,7 +116,7 @@ func TestIdempotentReplayWaitsNoLongerThanItsDeadline(t *testing.T) {
 	first := holdKey(db)
 	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
 	defer cancel()
-	got, err := s.Create(ctx, newEvent("A"), key("k"))
+	got, err := s.Create(ctx, task.NoOwner, newEvent("A"), key("k"))
 	if err == nil || apperr.Of(err).Kind != apperr.Unavailable {
 		t.Errorf("got %+v, %v, want unavailable", got, err)
 	}
@@ -132,13 +132,13 @@ func TestIdempotentReplayWaitsNoLongerThanItsDeadline(t *testing.T) {
 func TestIdempotentCreateReusesAKeyDeletedMeanwhile(t *testing.T) {
 	t.Parallel()
 	s, p, _ := openWarm(t)
-	must(s.Create(t.Context(), newEvent("A"), key("k")))
+	must(s.Create(t.Context(), task.NoOwner, newEvent("A"), key("k")))
 	db := p.direct(t)
 	p.intercept(request, 2, func(*net.TCPConn) bool {
 		db.MustExec(`DELETE FROM idempotency_keys`)
 		return true
 	})
-	got := must(s.Create(t.Context(), newEvent("after"), key("k")))
+	got := must(s.Create(t.Context(), task.NoOwner, newEvent("after"), key("k")))
 	wantOnce(t, s, got, "after", 1, 3)
 }
 
@@ -149,7 +149,7 @@ func TestDeleteExpiredKeysDeletesTheOldestFirst(t *testing.T) {
 	var at time.Time
 	for i := range 5 {
 		e := later(newEvent("A"), time.Duration(i)*time.Second)
-		must(s.Create(t.Context(), e, key(strconv.Itoa(i))))
+		must(s.Create(t.Context(), task.NoOwner, e, key(strconv.Itoa(i))))
 		if i == 3 {
 			at = e.At
 		}
@@ -182,13 +182,13 @@ func TestDeleteExpiredKeysKeepsAKeyThatIsTakenOver(t *testing.T) {
 		answers := make([]task.Task, keys)
 		for i := range keys {
 			group.Go(func() {
-				answers[i] = must(s.Create(t.Context(), later(newEvent("A"), now), key(strconv.Itoa(i))))
+				answers[i] = must(s.Create(t.Context(), task.NoOwner, later(newEvent("A"), now), key(strconv.Itoa(i))))
 			})
 			group.Go(func() { must(s.DeleteExpiredKeys(t.Context(), time.Now().Add(now-task.IdempotencyKeyTTL), keys)) })
 		}
 		group.Wait()
 		for i, first := range answers {
-			if got := must(s.Create(t.Context(), later(newEvent("A"), now), key(strconv.Itoa(i)))); got != first {
+			if got := must(s.Create(t.Context(), task.NoOwner, later(newEvent("A"), now), key(strconv.Itoa(i)))); got != first {
 				t.Fatalf("round %d, key %d: got task %d, then %d", round, i, first.ID, got.ID)
 			}
 		}

@@ -10,19 +10,21 @@ import (
 	"example.com/todo/todo-service/internal/task"
 )
 
-// List returns the selected tasks in q.Order. Beyond ASCII, whether Contains ignores case
-// depends on the database's locale.
-func (s *Store) List(ctx context.Context, q task.Query) ([]task.Task, error) {
-	query, args := listQuery(q)
+// List returns the owner's selected tasks in q.Order. Beyond ASCII, whether Contains
+// ignores case depends on the database's locale.
+func (s *Store) List(ctx context.Context, owner task.Owner, q task.Query) ([]task.Task, error) {
+	query, args := listQuery(owner, q)
 	return selectConverted(ctx, s, taskRow.task, query, args...)
 }
 
-// listQuery returns one text for each order and set of filters, so that each has its own
-// plan.
-func listQuery(q task.Query) (query string, args []any) {
+// listQuery returns one text for each order and set of filters, with and without an owner,
+// so that each has its own plan.
+func listQuery(owner task.Owner, q task.Query) (query string, args []any) {
 	after, by, position := keyset(q)
-	where := []string{after}
 	args = append([]any{q.Offset, q.Limit}, position...)
+	ofOwner, user := ownedBy(owner, len(args)+1)
+	args = append(args, user...)
+	where := []string{ofOwner, after}
 	if q.Contains != "" {
 		// A title of an older version may not be in NFC. The comparison normalizes it. It is
 		// not rewritten: no consumer would see a change without an event and a version. A
@@ -32,22 +34,24 @@ func listQuery(q task.Query) (query string, args []any) {
 			`(title ILIKE $%[1]d OR octet_length(title) > char_length(title) AND normalize(title, NFC) ILIKE $%[1]d)`, len(args)))
 	}
 	filtered := `SELECT ` + taskColumns + ` FROM tasks WHERE ` + strings.Join(where, ` AND `)
-	page := ` ORDER BY ` + by + ` OFFSET $1 LIMIT $2`
+	order := ` ORDER BY ` + orderOf(owner, by)
+	const page = ` OFFSET $1 LIMIT $2`
 	switch {
 	// done is no argument: a plan for any argument would not know how many tasks are done.
 	case q.Done != nil && *q.Done:
-		return filtered + ` AND done` + page, args
+		return filtered + ` AND done` + order + page, args
 	case q.Done != nil:
-		return filtered + ` AND NOT done` + page, args
-	case !q.Order.UsesPriority():
-		return filtered + page, args
+		return filtered + ` AND NOT done` + order + page, args
+	case owner == task.NoOwner && !q.Order.UsesPriority():
+		return filtered + order + page, args
 	}
-	// The indexes by priority begin with done. So the done and the open tasks are read in
-	// order, each as far as the page may need them, and merged (decision 22).
+	// The indexes of owners and those by priority have done before the order. So the done
+	// and the open tasks are read in order, each as far as the page may need them, and
+	// merged (decision 22).
 	half := func(condition string) string {
-		return `(` + filtered + condition + ` ORDER BY ` + by + ` LIMIT $1::bigint + $2::bigint)`
+		return `(` + filtered + condition + order + ` LIMIT $1::bigint + $2::bigint)`
 	}
-	return `SELECT ` + taskColumns + ` FROM (` + half(` AND done`) + ` UNION ALL ` + half(` AND NOT done`) + `) AS halves` + page, args
+	return `SELECT ` + taskColumns + ` FROM (` + half(` AND done`) + ` UNION ALL ` + half(` AND NOT done`) + `) AS halves ORDER BY ` + by + page, args
 }
 
 // keyset returns the condition of the tasks after q's position, and the order. The
@@ -76,9 +80,15 @@ func keyset(q task.Query) (after, by string, position []any) {
 
 var likeEscaper = strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`)
 
-// Count returns the numbers of tasks.
-func (s *Store) Count(ctx context.Context) (task.Counts, error) {
-	var row struct{ Total, Open, Done int64 }
-	err := s.selectOne(ctx, &row, `SELECT count(*) AS total, count(*) FILTER (WHERE NOT done) AS open, count(*) FILTER (WHERE done) AS done FROM tasks`)
-	return task.Counts(row), postgres.Classify(err)
+// Count returns the numbers of the owner's tasks.
+func (s *Store) Count(ctx context.Context, owner task.Owner) (task.Counts, error) {
+	query, args := countQuery(owner)
+	var row struct{ Open, Done int64 }
+	err := s.selectOne(ctx, &row, query, args...)
+	return task.Counts{Total: row.Open + row.Done, Open: row.Open, Done: row.Done}, postgres.Classify(err)
+}
+
+func countQuery(owner task.Owner) (query string, args []any) {
+	ofOwner, args := ownedBy(owner, 1)
+	return `SELECT count(*) FILTER (WHERE NOT done) AS open, count(*) FILTER (WHERE done) AS done FROM tasks WHERE ` + ofOwner, args
 }

@@ -14,7 +14,6 @@ import (
 	"example.com/todo/platform/postgres"
 	"example.com/todo/platform/testenv"
 	"example.com/todo/todo-service/internal/pgstore"
-	"example.com/todo/todo-service/internal/task"
 )
 
 // migratedBefore returns a database with the schema as it was before that migration.
@@ -33,41 +32,73 @@ func migratedBefore(t *testing.T, file string) *sqlx.DB {
 	return db
 }
 
-// A replica of the older version writes while the indexes are built. An index that was
-// built with a lock would hold up every write until the open transaction ends.
-func TestIndexesByPriorityAreBuiltWhileTasksAreWritten(t *testing.T) {
+// The statements of the versions before the owners.
+const (
+	createUnowned = `INSERT INTO tasks (title, priority, done, created_at, version) VALUES ('Learn Go', 0, false, now(), 1)`
+	changeUnowned = `UPDATE tasks SET priority = priority + 1, version = version + 1`
+)
+
+// A replica of the older version writes while the migration waits for an open transaction.
+// A migration that held a lock meanwhile would hold up every write until that ends.
+func TestTasksAreWrittenWhileAMigrationWaits(t *testing.T) {
 	t.Parallel()
-	db := migratedBefore(t, "00005")
-	writer := db.MustBegin()
-	defer writer.Rollback()
-	writer.MustExec(`INSERT INTO tasks (title, priority, done, created_at, version) VALUES ('Learn Go', 0, false, now(), 1)`)
-	migrated := make(chan error, 1)
-	go func() {
-		migrated <- postgres.Migrate(t.Context(), db, pgstore.Migrations, slog.New(slog.DiscardHandler))
-	}()
-	testenv.Eventually(t, "the build waits for the open transaction", func() (waits bool) {
-		err := db.Get(&waits, `SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'CREATE INDEX%' AND wait_event_type = 'Lock')`)
-		return err == nil && waits
-	})
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
-	defer cancel()
-	if _, err := pgstore.New(db).Create(ctx, newEvent("Learn Go"), task.IdempotencyKey{}); err != nil {
-		t.Errorf("a task that is created meanwhile: %v", err)
+	const holdSnapshot = `DECLARE held CURSOR FOR SELECT 1` // locks no table
+	for name, test := range map[string]struct{ file, held, waiting string }{
+		"for the indexes by priority": {"00005", createUnowned, `CREATE INDEX%`},
+		"for the lock of the table":   {"00007", createUnowned, `%ALTER TABLE tasks%`},
+		"for the indexes of owners":   {"00007", holdSnapshot, `CREATE INDEX%`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			db := migratedBefore(t, test.file)
+			held := db.MustBegin()
+			defer held.Rollback()
+			held.MustExec(test.held)
+			migrated := make(chan error, 1)
+			go func() {
+				migrated <- postgres.Migrate(t.Context(), db, pgstore.Migrations, slog.New(slog.DiscardHandler))
+			}()
+			testenv.Eventually(t, "the migration waits for the open transaction", func() (waits bool) {
+				err := db.Get(&waits, `SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND query LIKE $1 AND wait_event_type = 'Lock')`, test.waiting)
+				return err == nil && waits
+			})
+			ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+			defer cancel()
+			for _, statement := range []string{createUnowned, changeUnowned + ` WHERE id = (SELECT max(id) FROM tasks)`} {
+				if _, err := db.ExecContext(ctx, statement); err != nil {
+					t.Errorf("meanwhile %s: %v", statement, err)
+				}
+			}
+			if err := held.Commit(); err != nil {
+				t.Fatal(err)
+			}
+			if err := <-migrated; err != nil {
+				t.Fatal(err)
+			}
+			wantValidIndexes(t, db)
+		})
 	}
-	if err := writer.Commit(); err != nil {
-		t.Fatal(err)
-	}
-	if err := <-migrated; err != nil {
-		t.Fatal(err)
-	}
-	wantValidIndexes(t, db)
 }
 
-func TestIndexesByPriorityAreBuiltAgainAfterABuildThatFailed(t *testing.T) {
+func TestIndexesAreBuiltAgainAfterABuildThatFailed(t *testing.T) {
 	t.Parallel()
-	db := migratedBefore(t, "00005")
-	db.MustExec(`CREATE INDEX tasks_done_priority_id ON tasks (done, priority, id)`)
-	db.MustExec(`UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'tasks_done_priority_id'::regclass`)
+	for file, index := range map[string]string{
+		"00005": `tasks_done_priority_id`,
+		"00007": `tasks_user_done_id`,
+	} {
+		db := migratedBefore(t, file)
+		db.MustExec(`CREATE INDEX ` + index + ` ON tasks (done, priority, id)`)
+		db.MustExec(`UPDATE pg_index SET indisvalid = false WHERE indexrelid = $1::regclass`, index)
+		migrate(t, db)
+		wantValidIndexes(t, db)
+	}
+}
+
+// A step of the migration is repeated when the one behind it has failed.
+func TestOwnersAreMigratedAgainAfterAFailure(t *testing.T) {
+	t.Parallel()
+	db := migrated(t)
+	db.MustExec(`DELETE FROM goose_db_version WHERE version_id >= 7`)
 	migrate(t, db)
 	wantValidIndexes(t, db)
 }
@@ -78,7 +109,10 @@ func wantValidIndexes(t *testing.T, db *sqlx.DB) {
 	if err := db.Select(&valid, `SELECT indexrelid::regclass FROM pg_index WHERE indrelid = 'tasks'::regclass AND indisvalid ORDER BY indexrelid::regclass::text`); err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff([]string{"tasks_done_id", "tasks_done_priority_desc_id", "tasks_done_priority_id", "tasks_pkey"}, valid); diff != "" {
+	if diff := cmp.Diff([]string{
+		"tasks_done_id", "tasks_done_priority_desc_id", "tasks_done_priority_id", "tasks_pkey",
+		"tasks_user_done_id", "tasks_user_done_priority_desc_id", "tasks_user_done_priority_id",
+	}, valid); diff != "" {
 		t.Errorf("valid indexes (-want +got):\n%s", diff)
 	}
 }

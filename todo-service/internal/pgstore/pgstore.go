@@ -46,7 +46,7 @@ type Store struct {
 	db            *sqlx.DB
 	prepared      sync.Map // query → *sqlx.Stmt
 	replays       atomic.Int64
-	getBatcher    coalesce.Batcher[int64, *task.Task]
+	getBatcher    coalesce.Batcher[ownedID, *task.Task]
 	createBatcher coalesce.Batcher[*pendingCreate, int64]
 	sequencer     coalesce.Batcher[int, struct{}]
 }

@@ -27,7 +27,7 @@ func TestNumberEventsReadsFewRowsOfALogThatHasGrown(t *testing.T) {
 	db.MustExec(`ALTER TABLE events SET (autovacuum_enabled = false)`)
 	s := pgstore.New(db)
 	for range 30 {
-		must(s.Create(t.Context(), newEvent("Learn Go"), task.IdempotencyKey{}))
+		must(s.Create(t.Context(), task.NoOwner, newEvent("Learn Go"), task.IdempotencyKey{}))
 		db.MustExec(`SELECT number_events(10)`)
 	}
 	db.MustExec(`
@@ -35,7 +35,7 @@ func TestNumberEventsReadsFewRowsOfALogThatHasGrown(t *testing.T) {
 		SELECT gen_random_uuid(), head + i, 'task.created', 1000 + i, 'Learn Go', 0, false, now(), 1, now(), ''
 		FROM stream, generate_series(1, 20000) i`)
 	db.MustExec(`UPDATE stream SET head = head + 20000`)
-	must(s.Create(t.Context(), newEvent("Learn Go"), task.IdempotencyKey{}))
+	must(s.Create(t.Context(), task.NoOwner, newEvent("Learn Go"), task.IdempotencyKey{}))
 	tx := db.MustBegin()
 	defer tx.Rollback()
 	var last, read int64
@@ -76,7 +76,7 @@ func TestListReadsFewMoreRowsThanItReturns(t *testing.T) {
 		"of that and done":            {db, task.Query{Contains: "learn g", Done: new(true)}, 20 * page},
 	} {
 		test.q.Limit = page
-		wantRead(t, test.db, "auto", name, test.q, test.most)
+		wantRead(t, test.db, "auto", name, task.NoOwner, test.q, test.most)
 	}
 }
 
@@ -101,37 +101,130 @@ func TestListReadsAPageInEveryOrderFromAnIndex(t *testing.T) {
 		} {
 			q.Order, q.Limit = order, page
 			for _, mode := range []string{"force_custom_plan", "force_generic_plan"} {
-				wantRead(t, db, mode, fmt.Sprintf("%s in order %s, %s", name, order, mode), q, 2*int64(q.Offset+page))
+				wantRead(t, db, mode, fmt.Sprintf("%s in order %s, %s", name, order, mode), task.NoOwner, q, 2*int64(q.Offset+page))
 			}
 		}
 	}
 }
 
+// ownedTasks returns a database with 40,000 tasks and their events. user is the owner of
+// task i as an expression, NULL for none.
+func ownedTasks(t *testing.T, user string) *sqlx.DB {
+	t.Helper()
+	db := migrated(t)
+	db.MustExec(`INSERT INTO users (id, email) OVERRIDING SYSTEM VALUE SELECT i, i || '@example.com' FROM generate_series(1, 1000) i`)
+	db.MustExec(`INSERT INTO tasks (user_id, title, priority, done, created_at, completed_at, version)
+		SELECT ` + user + `, 'Learn Go', CASE WHEN i / 500 % 4 < 2 THEN 0 ELSE i * 7 % 101 END, i / 500 % 10 > 0, now(), CASE WHEN i / 500 % 10 > 0 THEN now() END, 1
+		FROM generate_series(1, 40000) i`)
+	db.MustExec(`INSERT INTO events (id, seq, type, task_id, title, priority, done, created_at, version, at, user_id, traceparent)
+		SELECT gen_random_uuid(), id, 'task.created', id, title, priority, false, created_at, 1, now(), user_id, '' FROM tasks`)
+	db.MustExec(`UPDATE stream SET head = 40000`)
+	db.MustExec(`VACUUM ANALYZE tasks`)
+	db.MustExec(`VACUUM ANALYZE events`)
+	return db
+}
+
+// Pages, numbers and event log of an owner are ranges of the indexes of owners: beside many
+// owners, and for one with few tasks beside three with nearly all.
+func TestOwnersReadTheirIndexesAndFewMoreRowsThanTheyGet(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		user   string
+		owners []task.Owner
+	}{
+		"many": {`CASE i % 500 WHEN 0 THEN NULL ELSE i % 500 END`, []task.Owner{1, 250, 499}},
+		"few":  {`CASE i % 4000 WHEN 7 THEN 4 ELSE 1 + i % 3 END`, []task.Owner{1, 4}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			db := ownedTasks(t, test.user)
+			for _, owner := range test.owners {
+				for _, mode := range []string{"force_custom_plan", "force_generic_plan"} {
+					wantOwnersPages(t, db, mode, owner)
+					query, args := pgstore.AfterOfQuery(owner, many, page)
+					log, text := explain(t, db, mode, query, args...)
+					if read := log.read(); read > page+1 { // and the row of stream
+						t.Errorf("the event log of owner %d, %s: read %d events:\n%s", owner, mode, read, text)
+					}
+					query, args = pgstore.CountQuery(owner)
+					counts, _ := explain(t, db, mode, query, args...)
+					wantOwnersIndexes(t, fmt.Sprintf("the numbers of owner %d, %s", owner, mode), counts.indexes())
+				}
+			}
+		})
+	}
+}
+
+// wantOwnersPages wants pages in every order to be ranges of the indexes of owners.
+func wantOwnersPages(t *testing.T, db *sqlx.DB, mode string, owner task.Owner) {
+	t.Helper()
+	for _, order := range []task.Order{task.ByID, task.ByIDDescending, task.ByPriority, task.ByPriorityDescending} {
+		for name, q := range map[string]task.Query{
+			"first":         {},
+			"after a task":  {After: many},
+			"by offset":     {Offset: 2 * page},
+			"of done tasks": {Done: new(true), After: many},
+			"of open tasks": {Done: new(false)},
+			"of a search":   {Done: new(true), Contains: "learn"},
+		} {
+			q.Order, q.Limit = order, page
+			name := fmt.Sprintf("%s of owner %d in order %s, %s", name, owner, order, mode)
+			most := 2 * (q.Offset + page)
+			if mode == "force_custom_plan" {
+				most *= 4 // it may read and sort the tenth of the owner's tasks that is open
+			}
+			wantOwnersIndexes(t, name, wantRead(t, db, mode, name, owner, q, int64(most)))
+		}
+	}
+}
+
+// wantOwnersIndexes wants only indexes of tasks with an owner.
+func wantOwnersIndexes(t *testing.T, name string, indexes []string) {
+	t.Helper()
+	for _, index := range indexes {
+		if !strings.HasPrefix(index, "tasks_user_") {
+			t.Errorf("%s: reads the index %q", name, index)
+		}
+	}
+}
+
 // wantRead wants the query to read at most that many tasks, with a plan of that
-// plan_cache_mode.
-func wantRead(t *testing.T, db *sqlx.DB, mode, name string, q task.Query, most int64) {
+// plan_cache_mode. It returns the indexes that the plan reads.
+func wantRead(t *testing.T, db *sqlx.DB, mode, name string, owner task.Owner, q task.Query, most int64) (indexes []string) {
+	t.Helper()
+	query, args := pgstore.ListQuery(owner, q)
+	plan, text := explain(t, db, mode, query, args...)
+	if read := plan.read(); read > most {
+		t.Errorf("the page %s: read %d tasks, want at most %d:\n%s", name, read, most, text)
+	}
+	return plan.indexes()
+}
+
+// explain executes the query with a plan of that plan_cache_mode, which it returns.
+func explain(t *testing.T, db *sqlx.DB, mode, query string, args ...any) (n node, text string) {
 	t.Helper()
 	tx := db.MustBegin()
 	defer tx.Rollback()
 	tx.MustExec(`SET LOCAL plan_cache_mode = ` + mode)
-	query, args := pgstore.ListQuery(q)
 	tx.MustExec(`PREPARE page AS ` + query)
 	defer tx.MustExec(`DEALLOCATE page`)
 	quoted := make([]string, len(args))
 	for i, arg := range args {
 		quoted[i] = pq.QuoteLiteral(fmt.Sprint(arg))
 	}
+	execute := `EXECUTE page`
+	if len(args) > 0 {
+		execute += ` (` + strings.Join(quoted, `, `) + `)`
+	}
 	var plan []byte
-	if err := tx.Get(&plan, `EXPLAIN (ANALYZE, FORMAT JSON) EXECUTE page (`+strings.Join(quoted, `, `)+`)`); err != nil {
+	if err := tx.Get(&plan, `EXPLAIN (ANALYZE, FORMAT JSON) `+execute); err != nil {
 		t.Fatal(err)
 	}
 	var plans []struct{ Plan node }
 	if err := json.Unmarshal(plan, &plans); err != nil {
 		t.Fatal(err)
 	}
-	if read := plans[0].Plan.read(); read > most {
-		t.Errorf("the page %s: read %d tasks, want at most %d:\n%s", name, read, most, plan)
-	}
+	return plans[0].Plan, string(plan)
 }
 
 // node is a node of a plan in the output of EXPLAIN.
@@ -139,7 +232,20 @@ type node struct {
 	Rows    float64 `json:"Actual Rows"`
 	Removed float64 `json:"Rows Removed by Filter"`
 	Loops   float64 `json:"Actual Loops"`
+	Type    string  `json:"Node Type"`
+	Index   string  `json:"Index Name"`
 	Plans   []node
+}
+
+// indexes returns the index of each leaf node, "" for a leaf that reads none.
+func (n node) indexes() (names []string) {
+	if len(n.Plans) == 0 {
+		return []string{n.Index}
+	}
+	for _, inner := range n.Plans {
+		names = append(names, inner.indexes()...)
+	}
+	return names
 }
 
 // read returns how many rows the leaf nodes read.

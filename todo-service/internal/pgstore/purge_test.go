@@ -17,7 +17,7 @@ func openWithEvents(t *testing.T, kafka, live int, ages ...time.Duration) *pgsto
 	for _, age := range ages {
 		e := newEvent("of age " + age.String())
 		e.At = e.At.Add(-age)
-		must(s.Create(t.Context(), e, task.IdempotencyKey{}))
+		must(s.Create(t.Context(), task.NoOwner, e, task.IdempotencyKey{}))
 	}
 	forwardBatch(t, s, "kafka", kafka)
 	forwardBatch(t, s, "live", live)

@@ -6,6 +6,9 @@ import (
 	"example.com/todo/todo-service/internal/task"
 )
 
+// ownerColumn is the owner of a task or an event; 0 is task.NoOwner.
+const ownerColumn = `coalesce(user_id, 0) AS owner`
+
 const taskColumns = `id, title, priority, done, created_at, completed_at, version`
 
 type taskRow struct {
@@ -33,18 +36,18 @@ func (r taskRow) task() task.Task {
 // eventTaskColumns are the columns of the task as its event recorded it.
 const eventTaskColumns = `task_id AS id, title, priority, done, created_at, completed_at, version`
 
-const eventColumns = `id AS event_id, type, at, user_id, ` + eventTaskColumns
+const eventColumns = `id AS event_id, type, at, ` + ownerColumn + `, ` + eventTaskColumns
 
 type eventRow struct {
-	EventID string    `db:"event_id"`
-	Type    string    `db:"type"`
-	At      time.Time `db:"at"`
-	UserID  *int64    `db:"user_id"`
+	EventID string     `db:"event_id"`
+	Type    string     `db:"type"`
+	At      time.Time  `db:"at"`
+	Owner   task.Owner `db:"owner"`
 	taskRow
 }
 
 func (r eventRow) event() task.Event {
-	return task.Event{ID: r.EventID, Type: task.EventType(r.Type), Task: r.task(), UserID: r.UserID, At: r.At.UTC()}
+	return task.Event{ID: r.EventID, Type: task.EventType(r.Type), Task: r.task(), Owner: r.Owner, At: r.At.UTC()}
 }
 
 const announcementColumns = `seq, traceparent, ` + eventColumns

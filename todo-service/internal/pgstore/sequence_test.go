@@ -27,7 +27,7 @@ func TestForwardBatchLosesAndReordersNothingWithTwoRelaysAndLateCommits(t *testi
 	s := pgstore.New(db)
 	var ids []int64
 	for range tasks {
-		ids = append(ids, must(s.Create(t.Context(), newEvent("0"), task.IdempotencyKey{})).ID)
+		ids = append(ids, must(s.Create(t.Context(), task.NoOwner, newEvent("0"), task.IdempotencyKey{})).ID)
 	}
 
 	relaying, stop := context.WithCancel(t.Context())
@@ -43,7 +43,7 @@ func TestForwardBatchLosesAndReordersNothingWithTwoRelaysAndLateCommits(t *testi
 		writing.Go(func() {
 			for c := range changes {
 				id := ids[rand.IntN(tasks)]
-				if _, err := s.Update(t.Context(), id, rename(strconv.Itoa(w)+"."+strconv.Itoa(c))); err != nil {
+				if _, err := s.Update(t.Context(), task.NoOwner, id, rename(strconv.Itoa(w)+"."+strconv.Itoa(c))); err != nil {
 					t.Error(err)
 				}
 			}

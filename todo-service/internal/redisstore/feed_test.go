@@ -81,9 +81,8 @@ func TestFeedDeliversAnnouncementsInOrder(t *testing.T) {
 	t.Parallel()
 	_, feed, l := openFeed(t)
 	at := time.Date(2026, 1, 15, 10, 0, 0, 123456000, time.UTC)
-	user := int64(7)
 	batch := []task.Announcement{
-		{Log: "ours", Seq: 41, Event: task.Event{ID: "0190", Type: task.Created, At: at, UserID: &user,
+		{Log: "ours", Seq: 41, Event: task.Event{ID: "0190", Type: task.Created, At: at, Owner: 7,
 			Task: task.Task{ID: 1, Title: `Löwe "<&>"`, Priority: 3, CreatedAt: at, Version: 1}}},
 		{Log: "ours", Seq: 42, Event: task.Event{ID: "0191", Type: task.Completed, At: at,
 			Task: task.Task{ID: 1, Title: "Learn Go", Done: true, CreatedAt: at, CompletedAt: &at, Version: 2}}},

@@ -39,6 +39,11 @@ func (l *memoryLog) After(_ context.Context, seq int64, limit int) ([]task.Annou
 	return next[:min(limit, len(next))], nil
 }
 
+func (l *memoryLog) AfterOf(ctx context.Context, _ task.Owner, seq int64, limit int) ([]task.Announcement, int64, error) {
+	next, err := l.After(ctx, seq, limit)
+	return next, 0, err
+}
+
 func (l *memoryLog) Bounds(context.Context) (task.EventLogRange, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -61,7 +66,7 @@ func TestWatchersMissNothingWhileRedisClosesTheirSubscription(t *testing.T) {
 
 	var following sync.WaitGroup
 	for range watchers {
-		events, err := hub.Watch(ctx, "")
+		events, err := hub.Watch(ctx, task.NoOwner, "")
 		if err != nil {
 			t.Fatal(err)
 		}

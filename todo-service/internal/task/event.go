@@ -21,11 +21,11 @@ const (
 // Event is the domain event of one change. The service makes it before the write, and
 // the store writes change and event together, or neither.
 type Event struct {
-	ID     string // UUID v7; identifies the event, its order has no meaning
-	Type   EventType
-	Task   Task // after the change; for Deleted the last state with version + 1
-	UserID *int64
-	At     time.Time // UTC, microseconds
+	ID    string // UUID v7; identifies the event, its order has no meaning
+	Type  EventType
+	Task  Task      // after the change; for Deleted the last state with version + 1
+	Owner Owner     // of the task; set by the store
+	At    time.Time // UTC, microseconds
 }
 
 // newID returns an event id. All attempts of a change carry the same id, so a store

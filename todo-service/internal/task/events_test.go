@@ -15,14 +15,14 @@ import (
 func TestHistoryReturnsPagesAlsoOfADeletedTask(t *testing.T) {
 	t.Parallel()
 	s := newService()
-	created, err := s.Create(t.Context(), task.Draft{Title: "Learn Go"})
+	created, err := s.Create(t.Context(), owner, task.Draft{Title: "Learn Go"})
 	must(t, err)
 	yes, no := true, false
 	for _, done := range []*bool{&yes, &no} {
-		_, err := s.Change(t.Context(), created.ID, task.Change{Done: done}, nil)
+		_, err := s.Change(t.Context(), owner, created.ID, task.Change{Done: done}, nil)
 		must(t, err)
 	}
-	must(t, s.Delete(t.Context(), created.ID, nil)) // the history of a deleted task has the same pages
+	must(t, s.Delete(t.Context(), owner, created.ID, nil)) // the history of a deleted task has the same pages
 	for _, test := range []struct {
 		after int64
 		limit int
@@ -35,7 +35,7 @@ func TestHistoryReturnsPagesAlsoOfADeletedTask(t *testing.T) {
 		{2, 2, []task.EventType{task.Reopened, task.Deleted}, false},
 		{4, 0, nil, false},
 	} {
-		events, more, err := s.History(t.Context(), created.ID, test.after, test.limit)
+		events, more, err := s.History(t.Context(), owner, created.ID, test.after, test.limit)
 		must(t, err)
 		var kinds []task.EventType
 		for _, e := range events {
@@ -50,7 +50,7 @@ func TestHistoryReturnsPagesAlsoOfADeletedTask(t *testing.T) {
 func TestHistoryRefusesInvalidPagesAndUnknownTasks(t *testing.T) {
 	t.Parallel()
 	s := newService()
-	created, err := s.Create(t.Context(), task.Draft{Title: "Learn Go"})
+	created, err := s.Create(t.Context(), owner, task.Draft{Title: "Learn Go"})
 	must(t, err)
 	for name, test := range map[string]struct {
 		id    int64
@@ -65,7 +65,7 @@ func TestHistoryRefusesInvalidPagesAndUnknownTasks(t *testing.T) {
 		"unknown task":           {99, 0, 0, apperr.NotFound},
 		"unknown task, page two": {99, 1, 0, apperr.NotFound},
 	} {
-		if _, _, err := s.History(t.Context(), test.id, test.after, test.limit); apperr.Of(err).Kind != test.want {
+		if _, _, err := s.History(t.Context(), owner, test.id, test.after, test.limit); apperr.Of(err).Kind != test.want {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -74,21 +74,23 @@ func TestHistoryRefusesInvalidPagesAndUnknownTasks(t *testing.T) {
 // purged is a store whose events were purged.
 type purged struct{ *memstore.Store }
 
-func (purged) History(context.Context, int64, int64, int) ([]task.Event, error) { return nil, nil }
+func (purged) History(context.Context, task.Owner, int64, int64, int) ([]task.Event, error) {
+	return nil, nil
+}
 
 func TestHistoryOfATaskIsEmptyAfterThePurgeOfItsEvents(t *testing.T) {
 	t.Parallel()
-	s := task.NewService(purged{memstore.New()}, time.Now, func(context.Context, string) {})
-	created, err := s.Create(t.Context(), task.Draft{Title: "Learn Go"})
+	s := task.NewService(purged{memstore.New()}, time.Now, func(context.Context, task.Owner, string) {})
+	created, err := s.Create(t.Context(), owner, task.Draft{Title: "Learn Go"})
 	must(t, err)
 	for _, after := range []int64{0, 1} {
-		events, more, err := s.History(t.Context(), created.ID, after, 0)
+		events, more, err := s.History(t.Context(), owner, created.ID, after, 0)
 		if len(events) > 0 || more || err != nil {
 			t.Errorf("after %d: %d events, more is %t, error %v", after, len(events), more, err)
 		}
 	}
-	must(t, s.Delete(t.Context(), created.ID, nil))
-	if _, _, err := s.History(t.Context(), created.ID, 0, 0); apperr.Of(err).Kind != apperr.NotFound {
+	must(t, s.Delete(t.Context(), owner, created.ID, nil))
+	if _, _, err := s.History(t.Context(), owner, created.ID, 0, 0); apperr.Of(err).Kind != apperr.NotFound {
 		t.Errorf("a deleted task without events: %v, want NotFoundError", err)
 	}
 }

@@ -42,31 +42,34 @@ type Counts struct {
 // Store is the repository of tasks and their events. No method writes a task without its
 // event: a store stores both, or neither. A store never stores an event id twice: the
 // second attempt returns the task that the first one stored.
+//
+// Each method sees the owner's tasks, events and keys alone: a task of another owner does
+// not exist for it. It sets the Owner of each event that it stores.
 type Store interface {
 	// Get returns the task, or NotFoundError.
-	Get(ctx context.Context, id int64) (Task, error)
+	Get(ctx context.Context, owner Owner, id int64) (Task, error)
 	// List returns the selected tasks in q.Order, at most q.Limit, which is positive
 	// here. q.Contains is in NFC; the title of an older task may not be.
-	List(ctx context.Context, q Query) ([]Task, error)
+	List(ctx context.Context, owner Owner, q Query) ([]Task, error)
 	// Count returns the numbers of tasks at one moment, so Total is Open and Done together.
-	Count(ctx context.Context) (Counts, error)
+	Count(ctx context.Context, owner Owner) (Counts, error)
 	// Create stores e.Task under a new id, and e with that id, and returns the task as
-	// stored. A key is stored with them. If the key was used less than
+	// stored. A key is stored with them. If the owner used the key less than
 	// IdempotencyKeyTTL before e.At, Create stores nothing and returns the task as the
 	// earlier creation stored it, even if it has changed since. Create waits for a
 	// concurrent creation with the same key.
-	Create(ctx context.Context, e Event, key IdempotencyKey) (Task, error)
+	Create(ctx context.Context, owner Owner, e Event, key IdempotencyKey) (Task, error)
 	// Update loads the task, calls change on it, and stores the result with the event
 	// that change returns. A Deleted event removes the task. If change returns no
 	// event, nothing is stored. If another writer comes in between, Update starts over
 	// and calls change again, so change must depend on its argument alone. Update
 	// returns the task as stored, NotFoundError, ContendedError, or the error of
 	// change; an error of change stores nothing.
-	Update(ctx context.Context, id int64, change func(*Task) (*Event, error)) (Task, error)
+	Update(ctx context.Context, owner Owner, id int64, change func(*Task) (*Event, error)) (Task, error)
 	// History returns the task's events with a version greater than after, oldest
 	// first, at most limit, which is positive here. A deleted task has its events; an
 	// unknown task has an empty history.
-	History(ctx context.Context, id, after int64, limit int) ([]Event, error)
+	History(ctx context.Context, owner Owner, id, after int64, limit int) ([]Event, error)
 }
 
 // Service is the application service: it implements the use cases, and every transport
@@ -74,14 +77,14 @@ type Store interface {
 type Service struct {
 	store       Store
 	now         func() time.Time
-	onCommitted func(ctx context.Context, eventID string)
+	onCommitted func(ctx context.Context, owner Owner, eventID string)
 }
 
 // onCommittedTimeout bounds onCommitted, which runs between a commit and the response.
 const onCommittedTimeout = time.Second
 
-// NewService returns the application over store. It calls onCommitted with the event id
-// after each committed change, before the writer gets its response. It also calls
+// NewService returns the application over store. It calls onCommitted with the owner and
+// the event id after each committed change, before the writer gets its response. It also calls
 // onCommitted when a write changes nothing, finds another version, or finds no task: the
 // process that committed that state may have crashed before its own call. The event id
 // is then "", or that of an event that was not stored.
@@ -89,7 +92,7 @@ const onCommittedTimeout = time.Second
 // The context of onCommitted has its own deadline and outlives the request: readers must
 // see the change even if the writer has disconnected. onCommitted returns no error, so
 // it can not fail the request.
-func NewService(store Store, now func() time.Time, onCommitted func(ctx context.Context, eventID string)) *Service {
+func NewService(store Store, now func() time.Time, onCommitted func(ctx context.Context, owner Owner, eventID string)) *Service {
 	return &Service{store: store, now: now, onCommitted: onCommitted}
 }
 
@@ -103,13 +106,13 @@ type Draft struct {
 // Create stores a new task with its event. A repeated creation, identified by its key,
 // returns the task of the first one and stores nothing. If the key was used for another
 // title or priority, the error is apperr.Invalid.
-func (s *Service) Create(ctx context.Context, d Draft) (Task, error) {
+func (s *Service) Create(ctx context.Context, owner Owner, d Draft) (Task, error) {
 	draft, err := New(d.Title, d.Priority, s.now())
 	if err != nil {
 		return Task{}, err
 	}
 	eventID := newID()
-	created, err := s.store.Create(ctx, Event{ID: eventID, Type: Created, Task: draft, At: draft.CreatedAt}, d.Key)
+	created, err := s.store.Create(ctx, owner, Event{ID: eventID, Type: Created, Task: draft, At: draft.CreatedAt}, d.Key)
 	if err != nil {
 		return Task{}, err
 	}
@@ -117,20 +120,20 @@ func (s *Service) Create(ctx context.Context, d Draft) (Task, error) {
 	if normalizeNFC(created.Title) != draft.Title || created.Priority != draft.Priority {
 		return Task{}, invalidKey("was used for another creation; use a new key for this one")
 	}
-	s.runOnCommitted(ctx, eventID)
+	s.runOnCommitted(ctx, owner, eventID)
 	return created, nil
 }
 
 // Get returns a task.
-func (s *Service) Get(ctx context.Context, id int64) (Task, error) {
+func (s *Service) Get(ctx context.Context, owner Owner, id int64) (Task, error) {
 	if err := validateID(id); err != nil {
 		return Task{}, err
 	}
-	return s.store.Get(ctx, id)
+	return s.store.Get(ctx, owner, id)
 }
 
 // List returns the selected tasks, and whether a later page has more.
-func (s *Service) List(ctx context.Context, q Query) (tasks []Task, more bool, err error) {
+func (s *Service) List(ctx context.Context, owner Owner, q Query) (tasks []Task, more bool, err error) {
 	q.Limit = cmp.Or(q.Limit, MaxLimit)
 	q.Contains = normalizeNFC(q.Contains)
 	if err := q.validate(); err != nil {
@@ -138,7 +141,7 @@ func (s *Service) List(ctx context.Context, q Query) (tasks []Task, more bool, e
 	}
 	limit := q.Limit
 	q.Limit++ // the extra task only tells whether a later page exists
-	tasks, err = s.store.List(ctx, q)
+	tasks, err = s.store.List(ctx, owner, q)
 	if err != nil || len(tasks) <= limit {
 		return tasks, false, err
 	}
@@ -146,32 +149,34 @@ func (s *Service) List(ctx context.Context, q Query) (tasks []Task, more bool, e
 }
 
 // Count returns the numbers of tasks, as the store knows them.
-func (s *Service) Count(ctx context.Context) (Counts, error) { return s.store.Count(ctx) }
+func (s *Service) Count(ctx context.Context, owner Owner) (Counts, error) {
+	return s.store.Count(ctx, owner)
+}
 
 // Change applies a partial change and stores its event. A change that makes no
 // difference returns the task and stores nothing. Unless expected is nil, the task must
 // be at one of those versions, otherwise the error is apperr.PreconditionFailed.
-func (s *Service) Change(ctx context.Context, id int64, c Change, expected []int64) (Task, error) {
-	return s.update(ctx, id, expected, func(t *Task, now time.Time) (EventType, error) {
+func (s *Service) Change(ctx context.Context, owner Owner, id int64, c Change, expected []int64) (Task, error) {
+	return s.update(ctx, owner, id, expected, func(t *Task, now time.Time) (EventType, error) {
 		return t.Apply(c, now)
 	})
 }
 
 // Delete removes a task and stores its event. expected is as for Change.
-func (s *Service) Delete(ctx context.Context, id int64, expected []int64) error {
-	_, err := s.update(ctx, id, expected, func(t *Task, _ time.Time) (EventType, error) {
+func (s *Service) Delete(ctx context.Context, owner Owner, id int64, expected []int64) error {
+	_, err := s.update(ctx, owner, id, expected, func(t *Task, _ time.Time) (EventType, error) {
 		t.Version++
 		return Deleted, nil
 	})
 	return err
 }
 
-func (s *Service) update(ctx context.Context, id int64, expected []int64, apply func(*Task, time.Time) (EventType, error)) (Task, error) {
+func (s *Service) update(ctx context.Context, owner Owner, id int64, expected []int64, apply func(*Task, time.Time) (EventType, error)) (Task, error) {
 	if err := validateID(id); err != nil {
 		return Task{}, err
 	}
 	eventID, announced := newID(), ""
-	t, err := s.store.Update(ctx, id, func(t *Task) (*Event, error) {
+	t, err := s.store.Update(ctx, owner, id, func(t *Task) (*Event, error) {
 		announced = ""
 		if expected != nil && !slices.Contains(expected, t.Version) {
 			return nil, versionMismatch(*t, expected)
@@ -188,7 +193,7 @@ func (s *Service) update(ctx context.Context, id int64, expected []int64, apply 
 		announced = ""
 	}
 	if observesState(err) {
-		s.runOnCommitted(ctx, announced)
+		s.runOnCommitted(ctx, owner, announced)
 	}
 	return t, err
 }
@@ -203,10 +208,10 @@ func observesState(err error) bool {
 	return kind == apperr.NotFound || kind == apperr.PreconditionFailed
 }
 
-func (s *Service) runOnCommitted(ctx context.Context, eventID string) {
+func (s *Service) runOnCommitted(ctx context.Context, owner Owner, eventID string) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), onCommittedTimeout)
 	defer cancel()
-	s.onCommitted(ctx, eventID)
+	s.onCommitted(ctx, owner, eventID)
 }
 
 func (q Query) validate() error {

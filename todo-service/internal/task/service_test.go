@@ -16,13 +16,13 @@ func TestServiceCallsOnCommittedForEachWriteAndStoresOneEventForEachChange(t *te
 	t.Parallel()
 	s := newService()
 	yes, no, title := true, false, "Learn more Go"
-	created, err := s.Create(t.Context(), task.Draft{Title: "Learn Go", Priority: 1})
+	created, err := s.Create(t.Context(), owner, task.Draft{Title: "Learn Go", Priority: 1})
 	must(t, err)
 	for _, c := range []task.Change{{Done: &yes}, {Done: &yes}, {}, {Done: &no, Title: &title}, {Title: &title}} {
-		_, err = s.Change(t.Context(), created.ID, c, nil)
+		_, err = s.Change(t.Context(), owner, created.ID, c, nil)
 		must(t, err)
 	}
-	must(t, s.Delete(t.Context(), created.ID, nil))
+	must(t, s.Delete(t.Context(), owner, created.ID, nil))
 
 	var kinds []task.EventType
 	var versions []int64
@@ -47,34 +47,34 @@ func TestServiceCallsOnCommittedForEachWriteAndStoresOneEventForEachChange(t *te
 func TestServiceChangesNothingWhenARequestIsInvalid(t *testing.T) {
 	t.Parallel()
 	s := newService()
-	created, err := s.Create(t.Context(), task.Draft{Title: "Learn Go", Priority: 1})
+	created, err := s.Create(t.Context(), owner, task.Draft{Title: "Learn Go", Priority: 1})
 	must(t, err)
 	empty, title := "", "Learn more Go"
 	for name, tt := range map[string]struct {
 		want apperr.Kind
 		do   func() error
 	}{
-		"create with a bad title": {apperr.Invalid, func() error { _, err := s.Create(t.Context(), task.Draft{Title: " ", Priority: 1}); return err }},
-		"get id 0":                {apperr.Invalid, func() error { _, err := s.Get(t.Context(), 0); return err }},
-		"get a negative id":       {apperr.Invalid, func() error { _, err := s.Get(t.Context(), -1); return err }},
-		"get an unknown task":     {apperr.NotFound, func() error { _, err := s.Get(t.Context(), 99); return err }},
-		"change id 0":             {apperr.Invalid, func() error { _, err := s.Change(t.Context(), 0, task.Change{}, nil); return err }},
+		"create with a bad title": {apperr.Invalid, func() error { _, err := s.Create(t.Context(), owner, task.Draft{Title: " ", Priority: 1}); return err }},
+		"get id 0":                {apperr.Invalid, func() error { _, err := s.Get(t.Context(), owner, 0); return err }},
+		"get a negative id":       {apperr.Invalid, func() error { _, err := s.Get(t.Context(), owner, -1); return err }},
+		"get an unknown task":     {apperr.NotFound, func() error { _, err := s.Get(t.Context(), owner, 99); return err }},
+		"change id 0":             {apperr.Invalid, func() error { _, err := s.Change(t.Context(), owner, 0, task.Change{}, nil); return err }},
 		"change to a bad title": {apperr.Invalid, func() error {
-			_, err := s.Change(t.Context(), created.ID, task.Change{Title: &empty}, nil)
+			_, err := s.Change(t.Context(), owner, created.ID, task.Change{Title: &empty}, nil)
 			return err
 		}},
 		"change another version": {apperr.PreconditionFailed, func() error {
-			_, err := s.Change(t.Context(), created.ID, task.Change{Title: &title}, []int64{0})
+			_, err := s.Change(t.Context(), owner, created.ID, task.Change{Title: &title}, []int64{0})
 			return err
 		}},
-		"delete another version": {apperr.PreconditionFailed, func() error { return s.Delete(t.Context(), created.ID, []int64{0}) }},
-		"delete an unknown task": {apperr.NotFound, func() error { return s.Delete(t.Context(), 99, nil) }},
+		"delete another version": {apperr.PreconditionFailed, func() error { return s.Delete(t.Context(), owner, created.ID, []int64{0}) }},
+		"delete an unknown task": {apperr.NotFound, func() error { return s.Delete(t.Context(), owner, 99, nil) }},
 	} {
 		if err := tt.do(); err == nil || apperr.Of(err).Kind != tt.want {
 			t.Errorf("%s: got %v, want kind %d", name, err, tt.want)
 		}
 	}
-	got, err := s.Get(t.Context(), created.ID)
+	got, err := s.Get(t.Context(), owner, created.ID)
 	must(t, err)
 	if diff := cmp.Diff(created, got); diff != "" {
 		t.Errorf("task (-want +got):\n%s", diff)
@@ -88,14 +88,14 @@ func TestServiceChangesNothingWhenARequestIsInvalid(t *testing.T) {
 func TestServiceCallsOnCommittedBeforeAWriterLearnsTheStateOfATask(t *testing.T) {
 	t.Parallel()
 	s := newService()
-	crashed := task.NewService(s.store, time.Now, func(context.Context, string) {})
-	created, err := crashed.Create(t.Context(), task.Draft{Title: "Learn Go", Priority: 1})
+	crashed := task.NewService(s.store, time.Now, func(context.Context, task.Owner, string) {})
+	created, err := crashed.Create(t.Context(), owner, task.Draft{Title: "Learn Go", Priority: 1})
 	must(t, err)
 	done, empty := true, ""
-	_, err = crashed.Change(t.Context(), created.ID, task.Change{Done: &done}, nil)
+	_, err = crashed.Change(t.Context(), owner, created.ID, task.Change{Done: &done}, nil)
 	must(t, err)
 	repeat := func(c task.Change, expected []int64) func() error {
-		return func() error { _, err := s.Change(t.Context(), created.ID, c, expected); return err }
+		return func() error { _, err := s.Change(t.Context(), owner, created.ID, c, expected); return err }
 	}
 	for _, tt := range []struct {
 		name  string
@@ -105,10 +105,10 @@ func TestServiceCallsOnCommittedBeforeAWriterLearnsTheStateOfATask(t *testing.T)
 		{"the change again", 1, repeat(task.Change{Done: &done}, nil)},
 		{"the change of that version again", 1, repeat(task.Change{Done: &done}, []int64{created.Version})},
 		{"an invalid change", 0, repeat(task.Change{Title: &empty}, nil)},
-		{"a deletion of another version", 1, func() error { return s.Delete(t.Context(), created.ID, []int64{created.Version}) }},
+		{"a deletion of another version", 1, func() error { return s.Delete(t.Context(), owner, created.ID, []int64{created.Version}) }},
 		{"the deletion again", 1, func() error {
-			must(t, crashed.Delete(t.Context(), created.ID, nil))
-			return s.Delete(t.Context(), created.ID, nil)
+			must(t, crashed.Delete(t.Context(), owner, created.ID, nil))
+			return s.Delete(t.Context(), owner, created.ID, nil)
 		}},
 		{"a change of a deleted task", 1, repeat(task.Change{Done: &done}, nil)},
 	} {
@@ -126,12 +126,12 @@ func TestServiceCallsOnCommittedBeforeAWriterLearnsTheStateOfATask(t *testing.T)
 func TestServiceChangesATaskAtTheExpectedVersion(t *testing.T) {
 	t.Parallel()
 	s := newService()
-	created, err := s.Create(t.Context(), task.Draft{Title: "Learn Go", Priority: 1})
+	created, err := s.Create(t.Context(), owner, task.Draft{Title: "Learn Go", Priority: 1})
 	must(t, err)
 	title := "Learn more Go"
-	changed, err := s.Change(t.Context(), created.ID, task.Change{Title: &title}, []int64{created.Version})
+	changed, err := s.Change(t.Context(), owner, created.ID, task.Change{Title: &title}, []int64{created.Version})
 	must(t, err)
-	must(t, s.Delete(t.Context(), created.ID, []int64{changed.Version}))
+	must(t, s.Delete(t.Context(), owner, created.ID, []int64{changed.Version}))
 }
 
 func TestServiceStoresARepeatedCreationOnce(t *testing.T) {
@@ -139,9 +139,9 @@ func TestServiceStoresARepeatedCreationOnce(t *testing.T) {
 	s := newService()
 	key, err := task.ParseIdempotencyKey([]string{"k"})
 	must(t, err)
-	first, err := s.Create(t.Context(), task.Draft{Title: "Learn Go", Priority: 1, Key: key})
+	first, err := s.Create(t.Context(), owner, task.Draft{Title: "Learn Go", Priority: 1, Key: key})
 	must(t, err)
-	again, err := s.Create(t.Context(), task.Draft{Title: " Learn Go ", Priority: 1, Key: key})
+	again, err := s.Create(t.Context(), owner, task.Draft{Title: " Learn Go ", Priority: 1, Key: key})
 	must(t, err)
 	if diff := cmp.Diff(first, again); diff != "" {
 		t.Errorf("tasks (-first +second):\n%s", diff)
@@ -152,13 +152,13 @@ func TestServiceStoresARepeatedCreationOnce(t *testing.T) {
 	}
 
 	for _, other := range []task.Draft{{Title: "Learn Go", Priority: 2, Key: key}, {Title: "Learn", Priority: 1, Key: key}} {
-		_, err := s.Create(t.Context(), other)
+		_, err := s.Create(t.Context(), owner, other)
 		refusal := apperr.Of(err)
 		if err == nil || refusal.Kind != apperr.Invalid || len(refusal.Fields) != 1 || refusal.Fields[0].Name != "Idempotency-Key" {
 			t.Errorf("%+v: got %v", other, err)
 		}
 	}
-	if n, err := s.Count(t.Context()); err != nil || n.Total != 1 || s.onCommittedCalls != 2 {
+	if n, err := s.Count(t.Context(), owner); err != nil || n.Total != 1 || s.onCommittedCalls != 2 {
 		t.Errorf("got %d tasks and %d calls of onCommitted, error %v", n.Total, s.onCommittedCalls, err)
 	}
 }
@@ -167,7 +167,7 @@ func TestListChecksItsBoundsAndTellsOfALaterPage(t *testing.T) {
 	t.Parallel()
 	s := newService()
 	for range 3 {
-		_, err := s.Create(t.Context(), task.Draft{Title: "Learn Go", Priority: 1})
+		_, err := s.Create(t.Context(), owner, task.Draft{Title: "Learn Go", Priority: 1})
 		must(t, err)
 	}
 	for name, tt := range map[string]struct {
@@ -189,7 +189,7 @@ func TestListChecksItsBoundsAndTellsOfALaterPage(t *testing.T) {
 		"NUL in the search":           {q: task.Query{Contains: "a\x00"}, field: "q"},
 		"invalid UTF-8 in the search": {q: task.Query{Contains: "\xff"}, field: "q"},
 	} {
-		tasks, more, err := s.List(t.Context(), tt.q)
+		tasks, more, err := s.List(t.Context(), owner, tt.q)
 		if tt.field != "" {
 			if refusal := apperr.Of(err); err == nil || len(refusal.Fields) != 1 || refusal.Fields[0].Name != tt.field {
 				t.Errorf("%s: got %v, want an error about %s", name, err, tt.field)
@@ -205,10 +205,10 @@ func TestListChecksItsBoundsAndTellsOfALaterPage(t *testing.T) {
 func TestListComparesTitlesInNFC(t *testing.T) {
 	t.Parallel()
 	s := newService()
-	made, err := s.Create(t.Context(), task.Draft{Title: "Cafe\u0301 au lait"})
+	made, err := s.Create(t.Context(), owner, task.Draft{Title: "Cafe\u0301 au lait"})
 	must(t, err)
 	for _, part := range []string{"Caf\u00e9", "Cafe\u0301", "\u00e9 AU"} {
-		found, _, err := s.List(t.Context(), task.Query{Contains: part})
+		found, _, err := s.List(t.Context(), owner, task.Query{Contains: part})
 		if err != nil || len(found) != 1 || found[0].ID != made.ID {
 			t.Errorf("%+q found %v, error %v", part, found, err)
 		}
@@ -223,9 +223,9 @@ func TestARepeatedCreationMatchesATitleThatWasStoredDecomposed(t *testing.T) {
 	must(t, err)
 	const old = "Cafe\u0301"
 	now := time.Now()
-	first, err := s.store.Create(t.Context(), task.Event{ID: "00000000-0000-7000-8000-000000000001", Type: task.Created, Task: task.Task{Title: old, CreatedAt: now, Version: 1}, At: now}, key)
+	first, err := s.store.Create(t.Context(), owner, task.Event{ID: "00000000-0000-7000-8000-000000000001", Type: task.Created, Task: task.Task{Title: old, CreatedAt: now, Version: 1}, At: now}, key)
 	must(t, err)
-	again, err := s.Create(t.Context(), task.Draft{Title: old, Key: key})
+	again, err := s.Create(t.Context(), owner, task.Draft{Title: old, Key: key})
 	if err != nil || again.ID != first.ID || again.Title != old {
 		t.Errorf("got %+v, error %v, want the first task, %+v", again, err, first)
 	}
@@ -238,14 +238,14 @@ func TestOnCommittedRunsWithItsOwnDeadlineAfterTheWriterHasLeft(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	var left time.Duration
 	var cause error
-	onCommitted := func(ctx context.Context, _ string) {
+	onCommitted := func(ctx context.Context, _ task.Owner, _ string) {
 		cancel()
 		cause = ctx.Err()
 		if deadline, ok := ctx.Deadline(); ok {
 			left = time.Until(deadline)
 		}
 	}
-	if _, err := task.NewService(memstore.New(), time.Now, onCommitted).Create(ctx, task.Draft{Title: "Learn Go", Priority: 1}); err != nil {
+	if _, err := task.NewService(memstore.New(), time.Now, onCommitted).Create(ctx, owner, task.Draft{Title: "Learn Go", Priority: 1}); err != nil {
 		t.Fatal(err)
 	}
 	if cause != nil || left <= 0 || left > time.Second {
@@ -253,16 +253,22 @@ func TestOnCommittedRunsWithItsOwnDeadlineAfterTheWriterHasLeft(t *testing.T) {
 	}
 }
 
+// owner makes every request of these tests.
+const owner task.Owner = 7
+
 type service struct {
 	*task.Service
 	store            *memstore.Store
-	onCommittedCalls int
+	onCommittedCalls int      // with the owner
 	committedIDs     []string // the ids of the events
 }
 
 func newService() *service {
 	s := &service{store: memstore.New()}
-	s.Service = task.NewService(s.store, time.Now, func(_ context.Context, eventID string) {
+	s.Service = task.NewService(s.store, time.Now, func(_ context.Context, committer task.Owner, eventID string) {
+		if committer != owner {
+			return
+		}
 		s.onCommittedCalls++
 		if eventID != "" {
 			s.committedIDs = append(s.committedIDs, eventID)
@@ -273,7 +279,7 @@ func newService() *service {
 
 func (s *service) history(t *testing.T, id int64) []task.Event {
 	t.Helper()
-	events, err := s.store.History(t.Context(), id, 0, task.MaxLimit)
+	events, err := s.store.History(t.Context(), owner, id, 0, task.MaxLimit)
 	must(t, err)
 	return events
 }

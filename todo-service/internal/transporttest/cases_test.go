@@ -96,33 +96,49 @@ func event(kind task.EventType, t task.Task, reading int) task.Event {
 	return task.Event{Type: kind, Task: t, At: timeOfReading(reading)}
 }
 
-var withoutIDs = cmpopts.IgnoreFields(task.Event{}, "ID")
+// sameChange compares events that a test makes with those of the service.
+var sameChange = cmpopts.IgnoreFields(task.Event{}, "ID", "Owner")
 
 func TestHTTPAndGRPCHaveTheSameOutcomes(t *testing.T) {
 	t.Parallel()
 	for _, s := range append(lifecycles(), refusals()...) {
 		for name, serve := range transports {
-			t.Run(s.name+" over "+name, func(t *testing.T) {
-				t.Parallel()
-				store := memstore.New()
-				client := serve(t, newApplication(store), &sharedLimiter{remaining: math.MaxInt})
-				for i, step := range s.steps {
-					if diff := cmp.Diff(step.want, step.request(t.Context(), client), cmpopts.EquateEmpty(), withoutIDs); diff != "" {
-						t.Errorf("step %d (-want +got):\n%s", i, diff)
-					}
-				}
-				var events []task.Event
-				for id := range int64(3) {
-					stored, err := store.History(t.Context(), id+1, 0, task.MaxLimit)
-					if err != nil {
-						t.Fatal(err)
-					}
-					events = append(events, stored...)
-				}
-				if diff := cmp.Diff(s.events, events, withoutIDs); diff != "" {
-					t.Errorf("events (-want +got):\n%s", diff)
-				}
-			})
+			for who, owner := range map[string]task.Owner{"": task.NoOwner, " for a user": 7} {
+				t.Run(s.name+" over "+name+who, func(t *testing.T) {
+					t.Parallel()
+					store := memstore.New()
+					s.run(t, store, serve(t, newApplication(store), owner, &sharedLimiter{remaining: math.MaxInt}), owner)
+				})
+			}
+		}
+	}
+}
+
+// run sends the requests, and wants their outcomes and the events, which are the owner's.
+func (s scenario) run(t *testing.T, store task.Store, client transport, owner task.Owner) {
+	t.Helper()
+	var events []task.Event
+	for i, step := range s.steps {
+		got := step.request(t.Context(), client)
+		if diff := cmp.Diff(step.want, got, cmpopts.EquateEmpty(), sameChange); diff != "" {
+			t.Errorf("step %d (-want +got):\n%s", i, diff)
+		}
+		events = append(events, got.Events...)
+	}
+	shown := len(events)
+	for id := range int64(3) {
+		stored, err := store.History(t.Context(), owner, id+1, 0, task.MaxLimit)
+		if err != nil {
+			t.Fatal(err)
+		}
+		events = append(events, stored...)
+	}
+	if diff := cmp.Diff(s.events, events[shown:], sameChange); diff != "" {
+		t.Errorf("events (-want +got):\n%s", diff)
+	}
+	for _, e := range events {
+		if e.Owner != owner {
+			t.Errorf("the event of version %d is of owner %d, want %d", e.Task.Version, e.Owner, owner)
 		}
 	}
 }
@@ -132,7 +148,7 @@ func TestHTTPAndGRPCShareOneRateLimit(t *testing.T) {
 	shared := &sharedLimiter{remaining: 3}
 	clients := map[string]transport{}
 	for name, serve := range transports {
-		clients[name] = serve(t, newApplication(memstore.New()), shared)
+		clients[name] = serve(t, newApplication(memstore.New()), task.NoOwner, shared)
 	}
 	for i, step := range []struct{ over, refusal string }{
 		{"HTTP", ""}, {"gRPC", ""}, {"HTTP", ""}, {"gRPC", rateLimited}, {"HTTP", rateLimited},
@@ -147,7 +163,7 @@ func TestHTTPAndGRPCShareIdempotencyKeys(t *testing.T) {
 	t.Parallel()
 	application := newApplication(memstore.New())
 	for name, serve := range transports {
-		client := serve(t, application, &sharedLimiter{remaining: math.MaxInt})
+		client := serve(t, application, task.NoOwner, &sharedLimiter{remaining: math.MaxInt})
 		for i, step := range []step{
 			{createOnce("k", "A", 5), wantTasks(newTask(1, "A", 5, 1))},
 			{createOnce("k", "B", 5), refusal(invalid, "Idempotency-Key")},

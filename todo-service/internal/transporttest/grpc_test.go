@@ -69,7 +69,7 @@ func (c grpcClient) history(ctx context.Context, id, after int64, limit int) out
 			return unexpectedOutcome("an event of the history has the token " + m.GetResumeToken())
 		}
 		got.Events = append(got.Events, task.Event{
-			Type: task.EventType(m.GetEventType()), Task: toTask(m.GetTask()), UserID: m.UserId, At: m.GetTimestamp().AsTime(),
+			Type: task.EventType(m.GetEventType()), Task: toTask(m.GetTask()), Owner: task.Owner(m.GetUserId()), At: m.GetTimestamp().AsTime(),
 		})
 	}
 	return got

@@ -72,18 +72,18 @@ func timeOfReading(n int) time.Time { return start.Add(time.Duration(n) * time.M
 
 func newApplication(store task.Store) *task.Service {
 	readings := 0
-	return task.NewService(store, func() time.Time { readings++; return timeOfReading(readings) }, func(context.Context, string) {})
+	return task.NewService(store, func() time.Time { readings++; return timeOfReading(readings) }, func(context.Context, task.Owner, string) {})
 }
 
-// transports start a server and return a client of it.
-var transports = map[string]func(*testing.T, *task.Service, *sharedLimiter) transport{
+// transports start a server for requests of one owner, and return a client of it.
+var transports = map[string]func(*testing.T, *task.Service, task.Owner, *sharedLimiter) transport{
 	"HTTP": serveHTTP,
 	"gRPC": serveGRPC,
 }
 
-func serveHTTP(t *testing.T, tasks *task.Service, limiter *sharedLimiter) transport {
+func serveHTTP(t *testing.T, tasks *task.Service, owner task.Owner, limiter *sharedLimiter) transport {
 	handler := httpapi.New(httpapi.Config{
-		Tasks: tasks, Lists: noCache{}, Allow: limiter.Allow, ClientIP: clientip.Resolver{}.FromHTTP, AcquireSearch: admission.NewSearchLocks().Acquire,
+		Tasks: tasks, Owner: always(owner), Lists: noCache{}, Allow: limiter.Allow, ClientIP: clientip.Resolver{}.FromHTTP, AcquireSearch: admission.NewSearchLocks().Acquire,
 	})
 	server := httptest.NewServer(httpserver.Instrument(handler, httpserver.Defaults(":0"), httpserver.Telemetry{
 		Log: slog.New(slog.DiscardHandler), Registry: prometheus.NewRegistry(), Tracer: noop.NewTracerProvider(),
@@ -98,11 +98,15 @@ func serveHTTP(t *testing.T, tasks *task.Service, limiter *sharedLimiter) transp
 	return httpClient{server.URL, client}
 }
 
+func always(owner task.Owner) func(context.Context) task.Owner {
+	return func(context.Context) task.Owner { return owner }
+}
+
 func unlimited(l net.Listener) net.Listener { return l }
 
-func serveGRPC(t *testing.T, tasks *task.Service, limiter *sharedLimiter) transport {
+func serveGRPC(t *testing.T, tasks *task.Service, owner task.Owner, limiter *sharedLimiter) transport {
 	api := grpcapi.New(grpcapi.Config{
-		Tasks: tasks, Allow: limiter.Allow, ClientIP: clientip.Resolver{}.FromGRPC,
+		Tasks: tasks, Owner: always(owner), Allow: limiter.Allow, ClientIP: clientip.Resolver{}.FromGRPC,
 		AcquireStream: watch.NewStreams(watch.Config{MaxWatchers: 10, MaxPerClient: 10}, prometheus.NewRegistry()).Acquire,
 	})
 	server, err := grpcserver.Listen(grpcserver.Defaults("127.0.0.1:0"), unlimited, grpcserver.Telemetry{

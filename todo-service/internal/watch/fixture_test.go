@@ -44,29 +44,41 @@ type fakeEventLog struct {
 	purgeAfterBounds int64 // purged right after the next call of Bounds
 }
 
-func (l *fakeEventLog) append() task.Announcement {
+func (l *fakeEventLog) append(owner task.Owner) task.Announcement {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	seq := int64(len(l.announcements) + 1)
-	a := task.Announcement{Log: l.name, Seq: seq, Event: task.Event{ID: "event " + strconv.FormatInt(seq, 10), Type: task.Updated}}
+	a := task.Announcement{Log: l.name, Seq: seq, Event: task.Event{ID: "event " + strconv.FormatInt(seq, 10), Type: task.Updated, Owner: owner}}
 	l.announcements = append(l.announcements, a)
 	return a
 }
 
 func (l *fakeEventLog) After(_ context.Context, seq int64, limit int) ([]task.Announcement, error) {
+	next, _, err := l.read(seq, limit, func(task.Announcement) bool { return true })
+	return next, err
+}
+
+func (l *fakeEventLog) AfterOf(_ context.Context, owner task.Owner, seq int64, limit int) ([]task.Announcement, int64, error) {
+	return l.read(seq, limit, func(a task.Announcement) bool { return a.Event.Owner == owner })
+}
+
+func (l *fakeEventLog) read(seq int64, limit int, selected func(task.Announcement) bool) (next []task.Announcement, purged int64, err error) {
 	l.mu.Lock()
 	l.reads++
-	away, slow := l.unavailable, l.maxDelay
-	next := l.announcements[min(max(seq, l.purged), int64(len(l.announcements))):]
-	next = next[:min(limit, len(next))]
+	away, slow, purged := l.unavailable, l.maxDelay, l.purged
+	for _, a := range l.announcements[min(max(seq, l.purged), int64(len(l.announcements))):] {
+		if len(next) < limit && selected(a) {
+			next = append(next, a)
+		}
+	}
 	l.mu.Unlock()
 	if away {
-		return nil, errUnavailable
+		return nil, 0, errUnavailable
 	}
 	if slow > 0 {
 		<-time.After(rand.N(slow))
 	}
-	return next, nil
+	return next, purged, nil
 }
 
 func (l *fakeEventLog) Bounds(ctx context.Context) (task.EventLogRange, error) {
@@ -189,9 +201,11 @@ func withHubOver(t *testing.T, log *fakeEventLog, test func(*hubFixture)) {
 }
 
 // commit appends n announcements to the event log and sends each over the feed.
-func (s *hubFixture) commit(n int) {
+func (s *hubFixture) commit(n int) { s.commitOf(task.NoOwner, n) }
+
+func (s *hubFixture) commitOf(owner task.Owner, n int) {
 	for range n {
-		s.feed.send(s.eventLog.append())
+		s.feed.send(s.eventLog.append(owner))
 	}
 }
 
@@ -219,17 +233,21 @@ type watcher struct {
 // startWatcher starts a watch. before, unless nil, is called for each announcement
 // before it is recorded; its error ends the watch.
 func (s *hubFixture) startWatcher(token string, before func() error) *watcher {
+	return s.startWatcherOf(task.NoOwner, token, before)
+}
+
+func (s *hubFixture) startWatcherOf(owner task.Owner, token string, before func() error) *watcher {
 	ctx, cancel := context.WithCancel(s.t.Context())
 	w := &watcher{cancel: cancel, ended: make(chan error, 1)}
 	go func() {
-		w.ended <- w.consume(ctx, s.hub, token, before)
+		w.ended <- w.consume(ctx, s.hub, owner, token, before)
 	}()
 	synctest.Wait()
 	return w
 }
 
-func (w *watcher) consume(ctx context.Context, hub *watch.Hub, token string, before func() error) error {
-	changes, err := hub.Watch(ctx, token)
+func (w *watcher) consume(ctx context.Context, hub *watch.Hub, owner task.Owner, token string, before func() error) error {
+	changes, err := hub.Watch(ctx, owner, token)
 	if err != nil {
 		return err
 	}

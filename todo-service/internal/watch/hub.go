@@ -26,9 +26,13 @@ var subscribeBackoff = retry.Backoff{Min: 200 * time.Millisecond, Max: 1300 * ti
 // EventLog reads the durable log of announcements. Once a reader or the feed has
 // shown a seq, that seq belongs to the same announcement for ever.
 type EventLog interface {
-	// After returns the announcements that follow seq, in order and without gaps,
-	// at most limit.
+	// After returns the announcements of all owners that follow seq, in order and
+	// without gaps, at most limit.
 	After(ctx context.Context, seq int64, limit int) ([]task.Announcement, error)
+	// AfterOf returns the announcements of one owner that follow seq, in order, at most
+	// limit, and the last seq that was purged then or before: announcements up to that one
+	// may be missing.
+	AfterOf(ctx context.Context, owner task.Owner, seq int64, limit int) (next []task.Announcement, purgedThrough int64, err error)
 	// Bounds returns the name of the log and the range of seq that it holds.
 	Bounds(ctx context.Context) (task.EventLogRange, error)
 }
@@ -52,12 +56,11 @@ type Hub struct {
 	catchUpRequest chan struct{} // makes the follower read the event log; holds one request
 	stopped        chan struct{} // closed when Run returns
 
-	mu          sync.RWMutex
-	loaded      bool   // the ring was loaded from the event log; before that it means nothing
-	logName     string // of the log that the ring was loaded from
-	ring        ring
-	ringChanged chan struct{} // closed and replaced when the ring was loaded or has grown
-	logReset    chan struct{} // closed and replaced when the log was replaced, or has lost its end
+	mu       sync.RWMutex
+	loaded   bool   // the ring was loaded from the event log; before that it has only watchers
+	logName  string // of the log that the ring was loaded from
+	ring     ring
+	logReset chan struct{} // closed and replaced when the log was replaced, or has lost its end
 
 	gaps prometheus.Counter
 }
@@ -71,7 +74,7 @@ func NewHub(feed Feed, eventLog EventLog, log *slog.Logger, reg prometheus.Regis
 		log:            log,
 		catchUpRequest: make(chan struct{}, 1),
 		stopped:        make(chan struct{}),
-		ringChanged:    make(chan struct{}),
+		ring:           newRing(0),
 		logReset:       make(chan struct{}),
 		gaps: metrics.NewCounter(prometheus.CounterOpts{
 			Name: "todo_watch_gaps_total",
@@ -119,7 +122,7 @@ func (h *Hub) onFeedEvent(a task.Announcement) {
 	next := ours && a.Seq == h.ring.newest+1
 	gap := !h.loaded || a.Log == "" || ours && a.Seq > h.ring.newest+1
 	if next {
-		h.append(a)
+		h.ring.add(a)
 	}
 	h.mu.Unlock()
 	if gap {
@@ -174,7 +177,9 @@ func (h *Hub) catchUp(ctx context.Context) error {
 		}
 		if len(missed) > 0 {
 			h.mu.Lock()
-			h.append(missed...)
+			for _, a := range missed {
+				h.ring.add(a)
+			}
 			h.mu.Unlock()
 			h.gaps.Add(float64(len(missed)))
 		}
@@ -196,14 +201,14 @@ func (h *Hub) position() (loaded bool, logName string, newest int64) {
 func (h *Hub) reload(ctx context.Context, bounds task.EventLogRange) error {
 	// After a rolling restart all watchers resume a little behind the head. The full
 	// ring serves them; otherwise each of them would read the event log.
-	newest := ring{newest: max(bounds.PurgedThrough, bounds.Head-ringSize)}
+	newest := newRing(max(bounds.PurgedThrough, bounds.Head-ringSize))
 	for newest.newest < bounds.Head {
 		next, err := h.eventLog.After(ctx, newest.newest, readBatch)
 		if err != nil {
 			return err
 		}
 		if len(next) == 0 { // all were purged meanwhile
-			newest = ring{newest: bounds.Head}
+			newest = newRing(bounds.Head)
 		}
 		for _, a := range next {
 			newest.add(a)
@@ -216,32 +221,58 @@ func (h *Hub) reload(ctx context.Context, bounds task.EventLogRange) error {
 		close(h.logReset)
 		h.logReset = make(chan struct{})
 	}
+	watched := h.ring.owners
 	h.loaded, h.logName, h.ring = true, bounds.Name, newest
-	h.broadcast() // wakes watchers that came before the ring was loaded
+	for owner, before := range watched {
+		if before.watchers > 0 {
+			part := h.ring.of(owner)
+			part.watchers, part.changed = before.watchers, before.changed
+			part.wake() // watchers that came before the ring was loaded
+		}
+	}
 	return nil
 }
 
-// append adds to the ring and wakes all watchers. The caller holds mu.
-func (h *Hub) append(next ...task.Announcement) {
-	for _, a := range next {
-		h.ring.add(a)
+// join adds a watcher of the owner, for which the ring wakes it and tells it how far it
+// has nothing for it. It returns the function that removes the watcher.
+func (h *Hub) join(owner task.Owner) (leave func()) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	part := h.ring.of(owner)
+	if part.watchers == 0 {
+		part.changed = make(chan struct{})
 	}
-	h.broadcast()
+	part.watchers++
+	return func() {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		h.ring.of(owner).watchers--
+		h.ring.forgetUnused(owner)
+	}
 }
 
-// broadcast wakes all watchers. The caller holds mu.
-func (h *Hub) broadcast() {
-	close(h.ringChanged)
-	h.ringChanged = make(chan struct{})
+// ringRead is what the ring has for a watcher.
+type ringRead struct {
+	next    []task.Announcement
+	behind  bool            // the ring does not reach back to the watcher
+	through int64           // the owner has no announcement after those of next, up to this seq
+	begin   int64           // the ring has all announcements of the owner after this seq
+	changed <-chan struct{} // closed when there is more
 }
 
-// readRing returns the next announcements after seq, or that the watcher is behind
-// the ring. If there is neither, ringChanged is closed when there is more.
-func (h *Hub) readRing(seq int64, limit int) (next []task.Announcement, behind bool, ringChanged <-chan struct{}) {
+// readRing returns at most limit announcements of the owner after seq. The owner has a
+// watcher.
+func (h *Hub) readRing(owner task.Owner, seq int64, limit int) ringRead {
 	h.mu.RLock()
 	defer h.mu.RUnlock()
-	if h.loaded {
-		next, behind = h.ring.after(seq, limit)
+	part := h.ring.owners[owner]
+	read := ringRead{through: seq, begin: part.begin, changed: part.changed}
+	if !h.loaded {
+		return read
 	}
-	return next, behind, h.ringChanged
+	read.next, read.behind = part.after(seq, limit)
+	if len(read.next) == 0 && !read.behind {
+		read.through = max(seq, h.ring.newest)
+	}
+	return read
 }

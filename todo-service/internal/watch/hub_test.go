@@ -68,7 +68,7 @@ func TestEveryWatcherGetsEveryChangeInOrderOverAnUnreliableFeed(t *testing.T) {
 					return nil
 				})
 				for i := range changes {
-					s.eventLog.append()
+					s.eventLog.append(task.NoOwner)
 					announce(s.feed, s.eventLog.announcements, i+5)
 					if rand.N(20) == 0 {
 						advance(rand.N(20 * time.Millisecond))
@@ -134,7 +134,7 @@ func TestWatchesEndWithGoneWhenTheLogWasReplacedOrHasLostItsEnd(t *testing.T) {
 				})
 				s.eventLog.set(func(l *fakeEventLog) { l.name, l.announcements = now.log, nil })
 				for range now.head {
-					s.eventLog.append()
+					s.eventLog.append(task.NoOwner)
 				}
 				advance(10 * time.Second)
 				for _, w := range []*watcher{idle, behind} {
@@ -162,7 +162,7 @@ func TestManyWatchersThatResumeAfterAStartAreServedFromTheRing(t *testing.T) {
 			const head = 3000
 			log := &fakeEventLog{name: "ours"}
 			for range head {
-				log.append()
+				log.append(task.NoOwner)
 			}
 			withHubOver(t, log, func(s *hubFixture) {
 				if s.eventLog.reads > 6 {
@@ -180,7 +180,7 @@ func TestManyWatchersThatResumeAfterAStartAreServedFromTheRing(t *testing.T) {
 					}
 				})
 				s.expectGaps(0)
-				s.eventLog.append() // not sent over the feed
+				s.eventLog.append(task.NoOwner) // not sent over the feed
 				s.commit(1)
 				synctest.Wait()
 				s.expectGaps(2)
@@ -195,7 +195,7 @@ func TestHubServesTheRestOfALogThatIsPurgedDuringItsStart(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			log := &fakeEventLog{name: "ours", purgeAfterBounds: purged}
 			for range 100 {
-				log.append()
+				log.append(task.NoOwner)
 			}
 			withHubOver(t, log, func(s *hubFixture) {
 				w := s.startWatcher(strconv.FormatInt(purged, 10), nil)
@@ -210,7 +210,7 @@ func TestHubServesTheRestOfALogThatIsPurgedDuringItsStart(t *testing.T) {
 func TestHubReadsALostAnnouncementWhenTheNextOneArrives(t *testing.T) {
 	withHub(t, func(s *hubFixture) {
 		w := s.startWatcher("", nil)
-		s.eventLog.append() // not sent over the feed
+		s.eventLog.append(task.NoOwner) // not sent over the feed
 		s.commit(1)
 		synctest.Wait() // no time passes
 		s.expectSeqs(w, 1, 2)
@@ -290,7 +290,7 @@ func TestHubContinuesAfterThePurgedPartWhenItHasFallenBehind(t *testing.T) {
 		s.eventLog.set(func(l *fakeEventLog) { l.unavailable = true })
 		advance(time.Second)
 		for range 10_000 {
-			s.eventLog.append()
+			s.eventLog.append(task.NoOwner)
 		}
 		s.eventLog.set(func(l *fakeEventLog) { l.unavailable, l.purged = false, 9_000 })
 		w := s.startWatcher("9000", nil)
@@ -310,7 +310,7 @@ func TestWatchesContinueAfterAnOutageOfTheEventLog(t *testing.T) {
 			t.Errorf("a watch that starts during the outage ended with %v", err)
 		}
 
-		s.eventLog.append() // lost by the feed
+		s.eventLog.append(task.NoOwner) // lost by the feed
 		s.commit(1)
 		advance(10 * time.Second)
 		s.expectSeqs(w, 1, 2)
@@ -325,7 +325,7 @@ func TestHubServesWatchersOnceTheEventLogIsAvailableAfterTheStart(t *testing.T) 
 	withHubOver(t, &fakeEventLog{name: "ours", unavailable: true}, func(s *hubFixture) {
 		advance(time.Minute)
 		for range 3 {
-			s.eventLog.append() // no later event wakes the watcher
+			s.eventLog.append(task.NoOwner) // no later event wakes the watcher
 		}
 		s.eventLog.set(func(l *fakeEventLog) { l.unavailable = false })
 		w := s.startWatcher("2", nil) // the ring is not loaded yet

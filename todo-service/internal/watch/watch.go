@@ -16,11 +16,11 @@ const (
 	bookmarkInterval = 5 * time.Second // of silence, until a bookmark tells the client its position
 )
 
-// Watch returns a sequence of every announcement after the position of token, in seq
-// order and without gaps, until ctx ends. A token is the seq of an announcement in
-// decimal; "" stands for everything that is committed after Watch has returned. The
-// sequence begins with a bookmark (an announcement without an event that tells the
-// position), and repeats it after each 5 s of silence.
+// Watch returns a sequence of every announcement of the owner after the position of token,
+// in seq order and without gaps, until ctx ends. A token is the seq of an announcement of
+// any owner in decimal; "" stands for everything that is committed after Watch has
+// returned. The sequence begins with a bookmark (an announcement without an event that
+// tells the position), and has another one after each 5 s of silence.
 //
 // Watch returns apperr.Invalid for a malformed token, and apperr.Gone for a position
 // outside the log. It does not limit the number of watches; Streams does.
@@ -32,7 +32,7 @@ const (
 //   - the event log's error, when a read fails: the client resumes,
 //   - apperr.Gone, when the log was purged before the watcher had read it, or the
 //     database was recreated or restored to an earlier state.
-func (h *Hub) Watch(ctx context.Context, token string) (iter.Seq2[task.Announcement, error], error) {
+func (h *Hub) Watch(ctx context.Context, owner task.Owner, token string) (iter.Seq2[task.Announcement, error], error) {
 	// Taken before the position: a reset between the two must end this watch.
 	h.mu.RLock()
 	logReset := h.logReset
@@ -42,11 +42,12 @@ func (h *Hub) Watch(ctx context.Context, token string) (iter.Seq2[task.Announcem
 		return nil, err
 	}
 	return func(yield func(task.Announcement, error) bool) {
+		defer h.join(owner)()
 		if !yield(task.Announcement{Seq: position}, nil) {
 			return
 		}
 		for {
-			next, err := h.awaitNext(ctx, logReset, position)
+			next, err := h.awaitNext(ctx, owner, logReset, position)
 			if err != nil {
 				yield(task.Announcement{}, err)
 				return
@@ -65,28 +66,28 @@ func (h *Hub) Watch(ctx context.Context, token string) (iter.Seq2[task.Announcem
 	}, nil
 }
 
-// awaitNext waits for the announcements after position and returns a batch of them,
-// or a bookmark after bookmarkInterval.
-func (h *Hub) awaitNext(ctx context.Context, logReset <-chan struct{}, position int64) ([]task.Announcement, error) {
+// awaitNext waits for the owner's announcements after position and returns a batch of
+// them, or a bookmark: after bookmarkInterval, or when the event log has none up to there.
+func (h *Hub) awaitNext(ctx context.Context, owner task.Owner, logReset <-chan struct{}, position int64) ([]task.Announcement, error) {
 	for {
-		next, behind, ringChanged := h.readRing(position, ringBatch)
+		ring := h.readRing(owner, position, ringBatch)
 		// Checked after the ring was read: the ring may already hold the new log.
 		select {
 		case <-logReset:
 			return nil, positionGone(strconv.FormatInt(position, 10))
 		default:
 		}
-		if behind {
-			return h.readEventLog(ctx, position)
+		if ring.behind {
+			return h.readEventLog(ctx, owner, position, ring.begin)
 		}
-		if len(next) > 0 {
-			return next, nil
+		if len(ring.next) > 0 {
+			return ring.next, nil
 		}
 		select {
-		case <-ringChanged:
+		case <-ring.changed:
 		case <-logReset:
 		case <-time.After(bookmarkInterval):
-			return []task.Announcement{{Seq: position}}, nil
+			return []task.Announcement{{Seq: ring.through}}, nil
 		case <-ctx.Done():
 			return nil, ctx.Err()
 		case <-h.stopped:
@@ -121,17 +122,19 @@ func (h *Hub) startPosition(ctx context.Context, token string) (int64, error) {
 	return position, nil
 }
 
-// readEventLog returns the announcements after seq for a watcher behind the ring.
-func (h *Hub) readEventLog(ctx context.Context, seq int64) ([]task.Announcement, error) {
+// readEventLog returns the owner's announcements after seq for a watcher behind the ring,
+// which begins at ringBegin. Without any up to there it returns a bookmark at ringBegin.
+func (h *Hub) readEventLog(ctx context.Context, owner task.Owner, seq, ringBegin int64) ([]task.Announcement, error) {
 	ctx, cancel := context.WithTimeout(ctx, eventLogTimeout)
 	defer cancel()
-	next, err := h.eventLog.After(ctx, seq, catchUpBatch)
-	if err != nil {
+	next, purgedThrough, err := h.eventLog.AfterOf(ctx, owner, seq, catchUpBatch)
+	switch {
+	case err != nil:
 		return nil, err
-	}
-	// The ring has held announcements after seq. If the log does not, they were purged.
-	if len(next) == 0 || next[0].Seq != seq+1 {
+	case purgedThrough > seq: // the owner's, or others', which the owner cannot tell
 		return nil, positionGone(strconv.FormatInt(seq, 10))
+	case len(next) == 0:
+		return []task.Announcement{{Seq: ringBegin}}, nil
 	}
 	return next, nil
 }

@@ -86,7 +86,7 @@ func TestWatchEndsWhenItsContextOrItsReaderEnds(t *testing.T) {
 func TestWatchYieldsEverythingCommittedAfterTheCall(t *testing.T) {
 	withHub(t, func(s *hubFixture) {
 		s.commit(3)
-		changes, err := s.hub.Watch(s.t.Context(), "")
+		changes, err := s.hub.Watch(s.t.Context(), task.NoOwner, "")
 		if err != nil {
 			s.t.Fatal(err)
 		}
@@ -145,7 +145,7 @@ func TestWatchFailsWithinSecondsWhenTheEventLogIsFrozen(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		hub := watch.NewHub(&lossyFeed{}, &fakeEventLog{frozen: true}, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
 		start := time.Now()
-		_, err := hub.Watch(t.Context(), "7")
+		_, err := hub.Watch(t.Context(), task.NoOwner, "7")
 		if took := time.Since(start); apperr.Of(err).Kind != apperr.Unavailable || took > 10*time.Second {
 			t.Errorf("got %v after %v", err, took)
 		}

@@ -26,7 +26,7 @@ func (p *page) addTask(s *submission) error {
 	if err != nil {
 		return err
 	}
-	_, err = p.Tasks.Create(s.Context(), task.Draft{Title: s.PostForm.Get("title"), Priority: priority, Key: key})
+	_, err = p.Tasks.Create(s.Context(), p.Owner(s.Context()), task.Draft{Title: s.PostForm.Get("title"), Priority: priority, Key: key})
 	s.keyUsed = fieldProblem(err, keyField) != ""
 	return err
 }
@@ -54,13 +54,13 @@ func (p *page) reopenTask(s *submission) error {
 }
 
 func (p *page) applyChange(s *submission) error {
-	_, err := p.Tasks.Change(s.Context(), s.id, s.change, s.expected)
+	_, err := p.Tasks.Change(s.Context(), p.Owner(s.Context()), s.id, s.change, s.expected)
 	return err
 }
 
 func (p *page) deleteTask(s *submission) error {
 	s.wanted = "delete it"
-	return p.Tasks.Delete(s.Context(), s.id, s.expected)
+	return p.Tasks.Delete(s.Context(), p.Owner(s.Context()), s.id, s.expected)
 }
 
 func (s *submission) readPriority() (int, error) {
@@ -156,7 +156,7 @@ func (s *submission) shownVersion(found *conflict) int64 {
 // findConflict returns both states after a version mismatch. The error is nil if the task
 // already is as the form wants it, perhaps because the form was sent twice.
 func (p *page) findConflict(ctx context.Context, s *submission, mismatch error) (*conflict, error) {
-	now, err := p.Tasks.Get(ctx, s.id)
+	now, err := p.Tasks.Get(ctx, p.Owner(ctx), s.id)
 	if err != nil {
 		return nil, err
 	}

@@ -40,7 +40,7 @@ func (p *page) loadDetails(ctx context.Context, d *document) error {
 	if err != nil {
 		return err
 	}
-	events, more, err := p.Tasks.History(ctx, id, 0, 0)
+	events, more, err := p.Tasks.History(ctx, p.Owner(ctx), id, 0, 0)
 	if err != nil {
 		return err
 	}
@@ -49,7 +49,7 @@ func (p *page) loadDetails(ctx context.Context, d *document) error {
 	}
 	d.Details.ID, d.Details.List = id, d.Selected.WithoutTask()
 	d.Details.More, d.Details.History = more, describeHistory(events)
-	t, err := p.Tasks.Get(ctx, id)
+	t, err := p.Tasks.Get(ctx, p.Owner(ctx), id)
 	if err != nil && apperr.Of(err).Kind == apperr.NotFound {
 		return nil
 	}

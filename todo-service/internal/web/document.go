@@ -179,7 +179,7 @@ func (p *page) loadRows(ctx context.Context, d *document) error {
 	if err != nil {
 		return err
 	}
-	tasks, more, err := p.Tasks.List(ctx, query)
+	tasks, more, err := p.Tasks.List(ctx, p.Owner(ctx), query)
 	if err != nil {
 		return err
 	}
@@ -211,7 +211,7 @@ func (p *page) loadCounts(ctx context.Context, d *document) {
 		d.Counts = new(countRows(d.Rows))
 		return
 	}
-	counts, err := p.Tasks.Count(ctx)
+	counts, err := p.Tasks.Count(ctx, p.Owner(ctx))
 	if err != nil {
 		p.Log.WarnContext(ctx, "the page has no counts", "error", err)
 		return

@@ -315,7 +315,7 @@ func TestDetailsHaveTheHistoryInSentences(t *testing.T) {
 	if got := strings.Replace(details(), form, "", 1); got != want {
 		t.Errorf("the details are\n%s, want\n%s", got, want)
 	}
-	if err := f.tasks.Delete(t.Context(), 1, nil); err != nil {
+	if err := f.tasks.Delete(t.Context(), owner, 1, nil); err != nil {
 		t.Fatal(err)
 	}
 	if got := details(); got != strings.Replace(want, "Close", "Deleted"+at+"Close", 1) {

@@ -42,6 +42,9 @@ type fixture struct {
 	searches int           // that run or wait
 }
 
+// owner makes every request of these tests.
+const owner task.Owner = 7
+
 // brokenStore is a store whose methods fail while err is set, and whose lists take for ever
 // while it is frozen.
 type brokenStore struct {
@@ -50,14 +53,14 @@ type brokenStore struct {
 	frozen bool
 }
 
-func (s *brokenStore) Get(ctx context.Context, id int64) (task.Task, error) {
+func (s *brokenStore) Get(ctx context.Context, owner task.Owner, id int64) (task.Task, error) {
 	if s.err != nil {
 		return task.Task{}, s.err
 	}
-	return s.Store.Get(ctx, id)
+	return s.Store.Get(ctx, owner, id)
 }
 
-func (s *brokenStore) List(ctx context.Context, q task.Query) ([]task.Task, error) {
+func (s *brokenStore) List(ctx context.Context, owner task.Owner, q task.Query) ([]task.Task, error) {
 	if s.frozen {
 		<-ctx.Done()
 		return nil, ctx.Err()
@@ -65,31 +68,32 @@ func (s *brokenStore) List(ctx context.Context, q task.Query) ([]task.Task, erro
 	if s.err != nil {
 		return nil, s.err
 	}
-	return s.Store.List(ctx, q)
+	return s.Store.List(ctx, owner, q)
 }
 
-func (s *brokenStore) Create(ctx context.Context, e task.Event, key task.IdempotencyKey) (task.Task, error) {
+func (s *brokenStore) Create(ctx context.Context, owner task.Owner, e task.Event, key task.IdempotencyKey) (task.Task, error) {
 	if s.err != nil {
 		return task.Task{}, s.err
 	}
-	return s.Store.Create(ctx, e, key)
+	return s.Store.Create(ctx, owner, e, key)
 }
 
-func (s *brokenStore) Update(ctx context.Context, id int64, change func(*task.Task) (*task.Event, error)) (task.Task, error) {
+func (s *brokenStore) Update(ctx context.Context, owner task.Owner, id int64, change func(*task.Task) (*task.Event, error)) (task.Task, error) {
 	if s.err != nil {
 		return task.Task{}, s.err
 	}
-	return s.Store.Update(ctx, id, change)
+	return s.Store.Update(ctx, owner, id, change)
 }
 
 func newFixture() *fixture {
 	f := &fixture{store: &brokenStore{Store: memstore.New()}, log: &strings.Builder{}, now: start, registry: prometheus.NewRegistry()}
 	clock := func() time.Time { return f.now }
-	f.tasks = task.NewService(f.store, clock, func(context.Context, string) {})
+	f.tasks = task.NewService(f.store, clock, func(context.Context, task.Owner, string) {})
 	locks := admission.NewSearchLocks()
 	log := slog.New(slog.NewTextHandler(f.log, nil))
 	page := web.New(web.Config{StatsURL: statsURL + "/"}, web.Dependencies{
 		Tasks: f.tasks,
+		Owner: func(context.Context) task.Owner { return owner },
 		Allow: func(context.Context, netip.Addr) ratelimit.Decision {
 			f.limited++
 			return ratelimit.Decision{Allowed: f.refusal == 0, RetryAfter: f.refusal}
@@ -111,7 +115,7 @@ func newFixture() *fixture {
 // create stores a task and returns it.
 func (f *fixture) create(t testing.TB, title string, priority int) task.Task {
 	t.Helper()
-	created, err := f.tasks.Create(t.Context(), task.Draft{Title: title, Priority: priority})
+	created, err := f.tasks.Create(t.Context(), owner, task.Draft{Title: title, Priority: priority})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -121,7 +125,7 @@ func (f *fixture) create(t testing.TB, title string, priority int) task.Task {
 // change changes a task and returns it.
 func (f *fixture) change(t testing.TB, id int64, c task.Change) task.Task {
 	t.Helper()
-	changed, err := f.tasks.Change(t.Context(), id, c, nil)
+	changed, err := f.tasks.Change(t.Context(), owner, id, c, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -131,7 +135,7 @@ func (f *fixture) change(t testing.TB, id int64, c task.Change) task.Task {
 // get returns a task as it is stored.
 func (f *fixture) get(t testing.TB, id int64) task.Task {
 	t.Helper()
-	stored, err := f.tasks.Get(t.Context(), id)
+	stored, err := f.tasks.Get(t.Context(), owner, id)
 	if err != nil {
 		t.Fatal(err)
 	}

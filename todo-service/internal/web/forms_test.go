@@ -160,7 +160,7 @@ func TestInvalidTitleIsAnsweredBesideItsField(t *testing.T) {
 func TestFailedChangeIsAnsweredWithASentence(t *testing.T) {
 	t.Parallel()
 	gone := func(f *fixture, t *testing.T) {
-		if err := f.tasks.Delete(t.Context(), 1, nil); err != nil {
+		if err := f.tasks.Delete(t.Context(), owner, 1, nil); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -252,7 +252,7 @@ func repeatFailed(t *testing.T, f *fixture, root *html.Node, control string, sta
 
 func wantChanged(t *testing.T, f *fixture, control string) {
 	t.Helper()
-	all, _, err := f.tasks.List(t.Context(), task.Query{})
+	all, _, err := f.tasks.List(t.Context(), owner, task.Query{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -18,7 +18,7 @@ func FuzzTitle(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, title string) {
 		page := newFixture()
-		created, err := page.tasks.Create(t.Context(), task.Draft{Title: title})
+		created, err := page.tasks.Create(t.Context(), owner, task.Draft{Title: title})
 		if err != nil {
 			t.Skip("refused")
 		}

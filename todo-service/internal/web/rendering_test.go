@@ -19,10 +19,10 @@ type gatedStore struct {
 	waiting atomic.Int32
 }
 
-func (s *gatedStore) List(ctx context.Context, q task.Query) ([]task.Task, error) {
+func (s *gatedStore) List(ctx context.Context, owner task.Owner, q task.Query) ([]task.Task, error) {
 	s.waiting.Add(1)
 	<-s.gate
-	return s.Store.List(ctx, q)
+	return s.Store.List(ctx, owner, q)
 }
 
 func TestFewDocumentsAreLoadedAtOnce(t *testing.T) {

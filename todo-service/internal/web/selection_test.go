@@ -48,7 +48,7 @@ func TestDocumentWithoutItsStoreHasItsFilters(t *testing.T) {
 // uncountedStore is a store that cannot count.
 type uncountedStore struct{ task.Store }
 
-func (uncountedStore) Count(context.Context) (task.Counts, error) {
+func (uncountedStore) Count(context.Context, task.Owner) (task.Counts, error) {
 	return task.Counts{}, errors.New("secret")
 }
 

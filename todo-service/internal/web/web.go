@@ -48,6 +48,8 @@ func (c Config) Validate() error {
 // Dependencies are the parts of the service that the page uses.
 type Dependencies struct {
 	Tasks *task.Service
+	// Owner returns the owner of the tasks that a request with this context reads and writes.
+	Owner func(ctx context.Context) task.Owner
 	// Allow counts a request of a client and decides whether it may pass. It fails open: a
 	// request that it cannot count passes.
 	Allow func(ctx context.Context, client netip.Addr) ratelimit.Decision

@@ -13,7 +13,6 @@ import (
 
 func testCreate(s fixture) {
 	e := s.created("Learn Gö 🐹", 100, start)
-	e.UserID = new(int64(7))
 	got := s.store(e, noKey)
 	if got.ID < 1 {
 		s.Fatalf("got id %d", got.ID)
@@ -40,7 +39,7 @@ func testUpdate(s fixture) {
 		if err != nil {
 			s.Fatal(err)
 		}
-		e := task.Event{ID: eventID(), Type: kind, Task: next, At: at}
+		e := task.Event{ID: eventID(), Type: kind, Task: next, Owner: s.owner, At: at}
 		s.wantEqual("changed task", next, s.update(next.ID, apply(e.ID, c, at)))
 		want = append(want, e)
 		s.wantStored(next, want...)
@@ -51,7 +50,7 @@ func testUpdate(s fixture) {
 func testDelete(s fixture) {
 	first := s.create("Learn Go", 1)
 	id := first.Task.ID
-	second := task.Event{ID: eventID(), Type: task.Deleted, Task: first.Task, At: start.Add(time.Minute), UserID: new(int64(7))}
+	second := task.Event{ID: eventID(), Type: task.Deleted, Task: first.Task, At: start.Add(time.Minute), Owner: s.owner}
 	second.Task.Version = 2
 	got := s.update(id, func(draft *task.Task) (*task.Event, error) {
 		draft.Version++
@@ -100,7 +99,7 @@ func testRepeat(s fixture) {
 	once := s.update(first.Task.ID, apply(id, task.Change{Priority: new(2)}, start))
 	twice := s.update(first.Task.ID, apply(id, task.Change{Priority: new(3)}, start))
 	s.wantEqual("task of the repeated change", once, twice)
-	s.wantStored(once, first, task.Event{ID: id, Type: task.Updated, Task: once, At: start})
+	s.wantStored(once, first, task.Event{ID: id, Type: task.Updated, Task: once, Owner: s.owner, At: start})
 	s.wantTasks(1)
 }
 

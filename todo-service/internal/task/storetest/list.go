@@ -180,11 +180,11 @@ func testHistoryPages(s fixture) {
 	id := all[0].Task.ID
 	s.create("Another", 0)
 	for i := range 4 {
-		e := task.Event{ID: eventID(), Type: task.Updated, At: start.Add(time.Duration(i+1) * time.Minute)}
+		e := task.Event{ID: eventID(), Type: task.Updated, Owner: s.owner, At: start.Add(time.Duration(i+1) * time.Minute)}
 		e.Task = s.update(id, apply(e.ID, task.Change{Priority: new(i + 1)}, e.At))
 		all = append(all, e)
 	}
-	deleted := task.Event{ID: eventID(), Type: task.Deleted, At: start.Add(time.Hour)}
+	deleted := task.Event{ID: eventID(), Type: task.Deleted, Owner: s.owner, At: start.Add(time.Hour)}
 	deleted.Task = s.update(id, remove(deleted.ID, deleted.At))
 	all = append(all, deleted)
 	for _, page := range []struct {

@@ -3,6 +3,7 @@
 package storetest
 
 import (
+	"context"
 	"math"
 	"sync"
 	"testing"
@@ -15,9 +16,37 @@ import (
 	"example.com/todo/todo-service/internal/task"
 )
 
-// Run runs the contract test. open returns an empty store for each subtest.
+// Owner and Other are users of every store under test.
+const (
+	Owner task.Owner = 7
+	Other task.Owner = 8
+)
+
+// Run runs the contract test, without an owner and for an owner, each beside the tasks of
+// others. open returns an empty store for each subtest, with the users Owner and Other.
 func Run(t *testing.T, open func(t *testing.T) task.Store) {
-	for name, test := range map[string]func(fixture){
+	owners := map[string][]task.Owner{ // the first is under test
+		"without an owner": {task.NoOwner, Owner},
+		"for an owner":     {Owner, Other, task.NoOwner},
+	}
+	for name, test := range tests() {
+		for who, all := range owners {
+			t.Run(name+"/"+who, func(t *testing.T) {
+				t.Parallel()
+				s := fixture{T: t, all: open(t), owner: all[0]}
+				for _, other := range all[1:] {
+					s.others = append(s.others, s.as(other))
+				}
+				before := s.fillOthers()
+				test(s)
+				s.wantEqual("tasks and events of others afterwards", before, s.readOthers())
+			})
+		}
+	}
+}
+
+func tests() map[string]func(fixture) {
+	return map[string]func(fixture){
 		"Create stores the task and its event":          testCreate,
 		"Update stores the task and its event":          testUpdate,
 		"Delete removes the task and keeps its history": testDelete,
@@ -41,18 +70,43 @@ func Run(t *testing.T, open func(t *testing.T) task.Store) {
 		"one of concurrent attempts makes a change":     testConcurrentRepeats,
 		"one deletion wins":                             testConcurrentDeletions,
 		"a deletion among changes is the last event":    testDeletionAmongChanges,
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			test(fixture{t, open(t)})
-		})
+		"another's task does not exist":                 testAnothersTask,
+		"another's key is free":                         testAnothersKey,
+		"another's event is not shown":                  testAnothersEvent,
 	}
 }
 
-// fixture is a store under test.
+// fixture is a store under test, as its owner uses it.
 type fixture struct {
 	*testing.T
-	task.Store
+	all    task.Store
+	owner  task.Owner
+	others []fixture
+}
+
+// as returns the same store as another owner uses it.
+func (s fixture) as(owner task.Owner) fixture { return fixture{T: s.T, all: s.all, owner: owner} }
+
+func (s fixture) Get(ctx context.Context, id int64) (task.Task, error) {
+	return s.all.Get(ctx, s.owner, id)
+}
+
+func (s fixture) List(ctx context.Context, q task.Query) ([]task.Task, error) {
+	return s.all.List(ctx, s.owner, q)
+}
+
+func (s fixture) Count(ctx context.Context) (task.Counts, error) { return s.all.Count(ctx, s.owner) }
+
+func (s fixture) Create(ctx context.Context, e task.Event, key task.IdempotencyKey) (task.Task, error) {
+	return s.all.Create(ctx, s.owner, e, key)
+}
+
+func (s fixture) Update(ctx context.Context, id int64, change func(*task.Task) (*task.Event, error)) (task.Task, error) {
+	return s.all.Update(ctx, s.owner, id, change)
+}
+
+func (s fixture) History(ctx context.Context, id, after int64, limit int) ([]task.Event, error) {
+	return s.all.History(ctx, s.owner, id, after, limit)
 }
 
 var (
@@ -69,7 +123,7 @@ func (s fixture) created(title string, priority int, at time.Time) task.Event {
 	if err != nil {
 		s.Fatal(err)
 	}
-	return task.Event{ID: eventID(), Type: task.Created, Task: draft, At: at}
+	return task.Event{ID: eventID(), Type: task.Created, Task: draft, Owner: s.owner, At: at}
 }
 
 // create stores a task and returns its event as History returns it.
