@@ -30,12 +30,13 @@ const (
 // Validate rejects lifetimes that are out of range, and a malformed prefix. The service
 // checks the prefix with redis.Config.CheckPrefix: in a cluster it needs a hash tag.
 func (c Config) Validate() error {
+	invalidMaxAge := config.CheckRange("max_age", c.MaxAge, minLifetime, maxLifetime)
 	errs := []error{
 		config.CheckRange("idle", c.Idle, minLifetime, maxLifetime),
-		config.CheckRange("max_age", c.MaxAge, minLifetime, maxLifetime),
+		invalidMaxAge,
 		config.CheckName("key_prefix", c.KeyPrefix),
 	}
-	if c.Idle > c.MaxAge {
+	if invalidMaxAge == nil && c.Idle > c.MaxAge {
 		errs = append(errs, config.Invalid("idle", "must be at most max_age, after which every session ends"))
 	}
 	return errors.Join(errs...)

@@ -80,23 +80,28 @@ func Run(ctx context.Context, cfg Config) error {
 	defer producer.Close()
 
 	store := pgstore.New(db)
-	lists, limiter := newCacheAndLimiter(cache, cachePrefix, cfg.RateLimit, log, registry)
+	caches := newCaches(cache, cachePrefix, cfg.RateLimit, log, registry)
+	signIn, err := newSignIn(cfg, store, state, caches, log, registry)
+	if err != nil {
+		return err
+	}
 	feed := redisstore.NewFeed(state, cfg.Redis.KeyPrefix)
-	relay := newRelay(cfg.Kafka, store, producer, toLiveFeed(lists, feed), log, registry)
-	tasks := newService(cfg, store, relay, lists, registry)
+	relay := newRelay(cfg.Kafka, store, producer, toLiveFeed(caches.lists, feed), log, registry)
+	tasks := newService(cfg, store, relay, caches.lists, registry)
 	hub, streams := watch.NewHub(feed, store, log, registry), watch.NewStreams(cfg.Watch, registry)
 	clientIPs := clientip.New(cfg.TrustedProxies)
 
 	telemetry := httpserver.Telemetry{Log: log, Registry: registry, Tracer: tracer}
 	httpServer, err := httpserver.Listen(cfg.HTTP, conns.Limit("http", cfg.HTTP.MaxConns), httpserver.Instrument(newPageAndAPI(cfg.Web, log, httpapi.Config{
-		Tasks: tasks, Owner: ownerFrom, Lists: lists, Allow: limiter.Allow, ClientIP: clientIPs.FromHTTP,
+		Tasks: tasks, Owner: ownerFrom, Lists: caches.lists, Allow: caches.limiter.Allow, ClientIP: clientIPs.FromHTTP, SignIn: signIn.forHTTP(),
 		Watch: hub.Watch, AcquireStream: streams.Acquire, AcquireSearch: admission.NewSearchLocks().Acquire,
 	}), cfg.HTTP, telemetry))
 	if err != nil {
 		return err
 	}
 	grpcAPI := grpcapi.New(grpcapi.Config{
-		Tasks: tasks, Owner: ownerFrom, Allow: limiter.Allow, ClientIP: clientIPs.FromGRPC, Watch: hub.Watch, AcquireStream: streams.Acquire,
+		Tasks: tasks, Owner: ownerFrom, Allow: caches.limiter.Allow, ClientIP: clientIPs.FromGRPC, SignIn: signIn.forGRPC(),
+		Watch: hub.Watch, AcquireStream: streams.Acquire,
 	})
 	rpc, err := grpcserver.Listen(cfg.GRPC, conns.Limit("grpc", cfg.GRPC.MaxConns), grpcserver.Telemetry(telemetry), grpcAPI.Register, grpcAPI.Interceptors()...)
 	if err != nil {
@@ -110,7 +115,7 @@ func Run(ctx context.Context, cfg Config) error {
 	log.InfoContext(ctx, "serving", "http", httpServer.Addr(), "grpc", rpc.Addr(), "ops", opsServer.Addr())
 	return lifecycle.Run(ctx,
 		append(topologies, schema, opsServer.FailReadiness(cfg.DrainWait), opsServer.MirrorReadiness(rpc.SetServing), lifecycle.Func(httpServer.AnnounceClose)),
-		lifecycle.Stage{hub}, // before the listeners: its streams end with a token, not with a cut connection
+		append(signIn.parts(), hub), // before the listeners: its streams end with a token, not with a cut connection
 		lifecycle.Stage{httpServer, rpc},
 		append(newPurger(cfg, store, state, log, registry), relay, newKeyJanitor(store, log, registry)),
 		lifecycle.Stage{opsServer},
@@ -123,6 +128,9 @@ func newPageAndAPI(cfg web.Config, log *slog.Logger, deps httpapi.Config) http.H
 	page := web.New(cfg, web.Dependencies{
 		Tasks: deps.Tasks, Owner: deps.Owner, Allow: deps.Allow, ClientIP: deps.ClientIP, AcquireSearch: deps.AcquireSearch, Now: time.Now, Log: log,
 	})
+	if deps.SignIn != nil {
+		page = requireSession(deps.SignIn.Credentials, page)
+	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		// Before the rate limit of the API, which does not count documents and assets.
 		if web.Serves(r.URL.Path) {
@@ -133,12 +141,22 @@ func newPageAndAPI(cfg web.Config, log *slog.Logger, deps httpapi.Config) http.H
 	})
 }
 
-// newCacheAndLimiter returns list cache and rate limiter over one pipeline: their commands
-// share round trips to Redis.
-func newCacheAndLimiter(cache goredis.UniversalClient, prefix string, limit redisstore.LimiterConfig, log *slog.Logger, registry *prometheus.Registry) (*redisstore.ListCache, *redisstore.Limiter) {
-	pipeline := redisstore.NewAutoPipeline(cache)
-	lists := redisstore.NewListCache(pipeline, prefix, log, registry)
-	return lists, redisstore.NewLimiter(pipeline, prefix, limit, log, registry)
+// caches are list cache and rate limiter over one pipeline: their commands share round
+// trips to Redis.
+type caches struct {
+	client   goredis.UniversalClient
+	pipeline *redisstore.AutoPipeline
+	lists    *redisstore.ListCache
+	limiter  *redisstore.Limiter
+}
+
+func newCaches(client goredis.UniversalClient, prefix string, limit redisstore.LimiterConfig, log *slog.Logger, registry *prometheus.Registry) caches {
+	pipeline := redisstore.NewAutoPipeline(client)
+	return caches{
+		client: client, pipeline: pipeline,
+		lists:   redisstore.NewListCache(pipeline, prefix, log, registry),
+		limiter: redisstore.NewLimiter(pipeline, prefix, limit, log, registry),
+	}
 }
 
 func newRelay(cfg kafka.Config, store *pgstore.Store, producer *producer.Producer, live outbox.Sender, log *slog.Logger, registry *prometheus.Registry) *outbox.Relay {
@@ -157,9 +175,9 @@ func newService(cfg Config, store *pgstore.Store, relay *outbox.Relay, lists *re
 		InFlight:           cfg.MaxInFlight,
 		ConcurrentSearches: max(1, cfg.Postgres.MaxConns/4),
 	}, registry)
-	return task.NewService(countcache.New(admitted), time.Now, func(ctx context.Context, _ task.Owner, eventID string) {
+	return task.NewService(countcache.New(admitted), time.Now, func(ctx context.Context, owner task.Owner, eventID string) {
 		relay.Wake()
-		_ = lists.Invalidate(ctx, task.NoOwner, eventID) // the list cache counts the error; the live feed repeats the invalidation
+		_ = lists.Invalidate(ctx, owner, eventID) // the list cache counts the error; the live feed repeats the invalidation
 	})
 }
 
@@ -183,7 +201,7 @@ func toLiveFeed(lists *redisstore.ListCache, feed *redisstore.Feed) outbox.Sende
 	return func(ctx context.Context, batch []task.Announcement) error {
 		events := make([]redisstore.CommittedEvent, len(batch))
 		for i, a := range batch {
-			events[i] = redisstore.CommittedEvent{ID: a.Event.ID, Owner: task.NoOwner}
+			events[i] = redisstore.CommittedEvent{ID: a.Event.ID, Owner: a.Event.Owner}
 		}
 		if err := lists.Heal(ctx, events); err != nil {
 			return err

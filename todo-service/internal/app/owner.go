@@ -3,9 +3,10 @@ package app
 import (
 	"context"
 
+	"example.com/todo/platform/session"
 	"example.com/todo/todo-service/internal/task"
 )
 
 // ownerFrom returns the owner of the tasks that a request with this context reads and
-// writes.
-func ownerFrom(context.Context) task.Owner { return task.NoOwner }
+// writes: its user or, without sign-in, task.NoOwner.
+func ownerFrom(ctx context.Context) task.Owner { return task.Owner(session.UserFrom(ctx).ID) }

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"strings"
 	"testing"
 
 	"example.com/todo/platform/config/configtest"
@@ -49,6 +50,23 @@ func TestLoadRefusesInvalidValuesOfEverySetting(t *testing.T) {
 			`"http://localhost:8081"`, "localhost:8081", "//localhost:8081", "ftp://localhost", "http://", "http://localhost:0", "http://localhost:65536", "http://me:hunter2@localhost:8081",
 			"http://localhost:8081/#a", "http://localhost:8081/?days=30", "http://localhost:8081\n", "http://a;script-src", "javascript:alert(1)", "http://127.1:8081", "http://[::1]:8081",
 		},
+
+		"WEB_PUBLIC_URL": {
+			`"https://todo.example.com"`, "todo.example.com", "//todo.example.com", "ftp://todo.example.com", "https://", "https://todo.example.com:0", "https://me:hunter2@todo.example.com",
+			"https://todo.example.com/#a", "https://todo.example.com/?a=b", "https://127.1",
+		},
+
+		"AUTH_MODE":   {"On", "true", "1", "yes", " on", `"on"`},
+		"AUTH_SIGNUP": {"Open", "on", "true", "1", " open"},
+		"AUTH_OIDC_ISSUER": {
+			`"https://issuer.example.com"`, "issuer.example.com", "http://issuer.example.com", "http://127.0.0.1.example.com", "ftp://localhost", "https://", "https://issuer.example.com:0",
+			"https://me:hunter2@issuer.example.com", "https://issuer.example.com/#a", "https://issuer.example.com/?a=b", "https://issuer.example.com?",
+		},
+		"AUTH_OIDC_AUDIENCE": {"todo", " todo", strings.Repeat("a", 256)},
+
+		"SESSION_IDLE":       append([]string{"0s", "59s", "721h", "10000h"}, configtest.Durations...),
+		"SESSION_MAX_AGE":    append([]string{"0s", "59s", "10000h"}, configtest.Durations...),
+		"SESSION_KEY_PREFIX": {"a b", `"app:"`, "it's", "a\tb", strings.Repeat("a", 250)},
 
 		"TRUSTED_PROXIES":      configtest.Networks,
 		"MAX_CONNS_PER_CLIENT": append([]string{"0", "2000000"}, configtest.Numbers...),
