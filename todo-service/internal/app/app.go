@@ -89,21 +89,11 @@ func Run(ctx context.Context, cfg Config) error {
 	relay := newRelay(cfg.Kafka, store, producer, toLiveFeed(caches.lists, feed), log, registry)
 	tasks := newService(cfg, store, relay, caches.lists, registry)
 	hub, streams := watch.NewHub(feed, store, log, registry), watch.NewStreams(cfg.Watch, registry)
-	clientIPs := clientip.New(cfg.TrustedProxies)
 
-	telemetry := httpserver.Telemetry{Log: log, Registry: registry, Tracer: tracer}
-	httpServer, err := httpserver.Listen(cfg.HTTP, conns.Limit("http", cfg.HTTP.MaxConns), httpserver.Instrument(newPageAndAPI(cfg.Web, log, httpapi.Config{
-		Tasks: tasks, Owner: ownerFrom, Lists: caches.lists, Allow: caches.limiter.Allow, ClientIP: clientIPs.FromHTTP, SignIn: signIn.forHTTP(),
-		Watch: hub.Watch, AcquireStream: streams.Acquire, AcquireSearch: admission.NewSearchLocks().Acquire,
-	}), cfg.HTTP, telemetry))
-	if err != nil {
-		return err
-	}
-	grpcAPI := grpcapi.New(grpcapi.Config{
-		Tasks: tasks, Owner: ownerFrom, Allow: caches.limiter.Allow, ClientIP: clientIPs.FromGRPC, SignIn: signIn.forGRPC(),
-		Watch: hub.Watch, AcquireStream: streams.Acquire,
-	})
-	rpc, err := grpcserver.Listen(cfg.GRPC, conns.Limit("grpc", cfg.GRPC.MaxConns), grpcserver.Telemetry(telemetry), grpcAPI.Register, grpcAPI.Interceptors()...)
+	httpServer, rpc, err := listen(cfg, conns, httpserver.Telemetry{Log: log, Registry: registry, Tracer: tracer}, httpapi.Config{
+		Tasks: tasks, Owner: ownerFrom, Lists: caches.lists, Allow: caches.limiter.Allow, ClientIP: clientip.New(cfg.TrustedProxies).FromHTTP,
+		Watch: hub.Watch, AcquireStream: streams.Acquire, AcquireSearch: admission.NewSearchLocks().Acquire, SignIn: signIn.forHTTP(),
+	}, signIn.forGRPC())
 	if err != nil {
 		return err
 	}
@@ -120,6 +110,21 @@ func Run(ctx context.Context, cfg Config) error {
 		append(newPurger(cfg, store, state, log, registry), relay, newKeyJanitor(store, log, registry)),
 		lifecycle.Stage{opsServer},
 	)
+}
+
+// listen returns the servers of HTTP and gRPC. They have the same dependencies.
+func listen(cfg Config, conns *clientlimit.ConnLimiter, telemetry httpserver.Telemetry, deps httpapi.Config, signIn *grpcapi.SignIn) (*httpserver.Server, *grpcserver.Server, error) {
+	pageAndAPI := httpserver.Instrument(newPageAndAPI(cfg.Web, telemetry.Log, deps), cfg.HTTP, telemetry)
+	httpServer, err := httpserver.Listen(cfg.HTTP, conns.Limit("http", cfg.HTTP.MaxConns), pageAndAPI)
+	if err != nil {
+		return nil, nil, err
+	}
+	grpcAPI := grpcapi.New(grpcapi.Config{
+		Tasks: deps.Tasks, Owner: deps.Owner, Allow: deps.Allow, ClientIP: clientip.New(cfg.TrustedProxies).FromGRPC,
+		Watch: deps.Watch, AcquireStream: deps.AcquireStream, SignIn: signIn,
+	})
+	rpc, err := grpcserver.Listen(cfg.GRPC, conns.Limit("grpc", cfg.GRPC.MaxConns), grpcserver.Telemetry(telemetry), grpcAPI.Register, grpcAPI.Interceptors()...)
+	return httpServer, rpc, err
 }
 
 // newPageAndAPI returns the handler of the page and of the API, which share a port.

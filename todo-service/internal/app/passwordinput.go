@@ -53,8 +53,8 @@ func promptPassword(ctx context.Context, terminal int, prompts io.Writer, prompt
 	if err != nil {
 		return "", err
 	}
-	fmt.Fprint(prompts, prompt)
-	defer fmt.Fprintln(prompts)
+	fmt.Fprintf(prompts, "%s", prompt)
+	defer fmt.Fprintf(prompts, "\n")
 	type input struct {
 		line []byte
 		err  error

@@ -134,7 +134,7 @@ func newCreateUser(p *command.Program[Config]) *cobra.Command {
 func newListUsers(p *command.Program[Config]) *cobra.Command {
 	return &cobra.Command{Use: "list", Short: "List the users", RunE: withUsers(p, func(ctx context.Context, c *userCommand) error {
 		table := tabwriter.NewWriter(c.OutOrStdout(), 0, 0, 2, ' ', 0)
-		fmt.Fprintln(table, "ID\tNAME\tROLE\tSTATE\tCREATED")
+		fmt.Fprintf(table, "ID\tNAME\tROLE\tSTATE\tCREATED\n")
 		for after := int64(0); ; {
 			page, err := c.accounts.List(ctx, after)
 			if err != nil {

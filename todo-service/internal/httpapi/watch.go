@@ -33,9 +33,9 @@ func (a *api) watchEvents(w http.ResponseWriter, r *http.Request) error {
 	}
 	defer release()
 	stream := httpserver.NewStream(w, r, writeStallTimeout)
-	ctx, stop := a.watchSession(stream.Context())
+	ctx, stop := a.sessionWatcher().Watch(stream.Context())
 	defer stop()
-	changes, err := a.Watch(ctx, a.Owner(r.Context()), token)
+	changes, err := a.Watch(ctx, a.Owner(r.Context()), token) //nolint:contextcheck // the context of a stream has no deadline
 	if err != nil {
 		stream.Close(nil)
 		if apperr.Of(err).Kind == apperr.Invalid {
@@ -53,18 +53,16 @@ func (a *api) watchEvents(w http.ResponseWriter, r *http.Request) error {
 		stream.Close(nil)
 		return nil
 	}
-	stream.Close(a.sendEvents(ctx, stream, changes))
+	stream.Close(a.sendEvents(ctx, stream, changes)) //nolint:contextcheck // the context of a stream has no deadline
 	return nil
 }
 
-// watchSession returns a context that ends with the session of ctx, if there is one; its
-// cause is then an apperr.Error.
-func (a *api) watchSession(ctx context.Context) (context.Context, context.CancelFunc) {
-	var watcher *session.Watcher // watches nothing
-	if a.SignIn != nil {
-		watcher = a.SignIn.Credentials.Watcher
+// sessionWatcher returns what ends streams with their session, or nil, which ends none.
+func (a *api) sessionWatcher() *session.Watcher {
+	if a.SignIn == nil {
+		return nil
 	}
-	return watcher.Watch(ctx)
+	return a.SignIn.Credentials.Watcher
 }
 
 // sendEvents writes changes until the sequence ends, as it does with ctx. It returns nil if
