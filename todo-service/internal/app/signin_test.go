@@ -132,6 +132,10 @@ func TestUsersSeeTheirOwnTasksOverBothTransports(t *testing.T) {
 			t.Errorf("Bob's list is %s", text)
 		}
 	}
+	f.wantStatus(http.StatusCreated, ann, "POST", "/tasks", `{"title":"another of Ann"}`)
+	if text := f.wantStatus(http.StatusOK, ann, "GET", "/tasks", ""); !strings.Contains(text, "another of Ann") {
+		t.Errorf("Ann's list after her change is %s", text)
+	}
 	f.wantStatus(http.StatusOK, ann, "GET", "/tasks/1", "")
 	f.wantStatus(http.StatusNotFound, bob, "GET", "/tasks/1", "")
 	f.wantStatus(http.StatusUnauthorized, "", "GET", "/tasks/1", "")

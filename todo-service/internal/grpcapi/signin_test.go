@@ -32,7 +32,7 @@ var (
 )
 
 // fakeSessions knows one session.
-type fakeSessions struct{ away bool }
+type fakeSessions struct{ away, loses bool }
 
 func (s *fakeSessions) Check(_ context.Context, token string) (session.Session, error) {
 	switch {
@@ -58,6 +58,9 @@ func newSignInFixture(t *testing.T) (*apiFixture, *fakeSessions) {
 				s.limiter.mu.Lock()
 				defer s.limiter.mu.Unlock()
 				s.limiter.clients = append(s.limiter.clients, fmt.Sprintf("user:%d", checked.User.ID))
+				if sessions.loses {
+					return ctx, s.limiter.decision, nil
+				}
 				return session.WithSession(ctx, checked), s.limiter.decision, nil
 			},
 		}
@@ -134,6 +137,16 @@ func TestCallsWithASessionPass(t *testing.T) {
 		if code != codes.Unavailable {
 			t.Errorf("%s while sessions are away: %v", method, code)
 		}
+	}
+}
+
+func TestNoCallWithoutAUserPasses(t *testing.T) {
+	t.Parallel()
+	s, sessions := newSignInFixture(t)
+	sessions.loses = true
+	ctx := metadata.AppendToOutgoingContext(t.Context(), "authorization", "Bearer "+annsToken)
+	if _, err := pb.NewTaskServiceClient(s.conn).CountTasks(ctx, &pb.CountTasksRequest{}); status.Code(err) != codes.Unauthenticated {
+		t.Errorf("got %v", err)
 	}
 }
 

@@ -101,6 +101,14 @@ func TestRequestsFailWhileSessionsAreAway(t *testing.T) {
 	}
 }
 
+func TestNoRequestWithoutAUserPasses(t *testing.T) {
+	t.Parallel()
+	f := newSignInFixture(t, false)
+	token := f.signIn(t, "ann@example.com")
+	f.sessions.loses = true
+	wantProblem(t, f.as(token, "GET", "/tasks", ""), http.StatusUnauthorized)
+}
+
 func TestRateLimitCountsTheUserOrTheAddress(t *testing.T) {
 	t.Parallel()
 	f := newSignInFixture(t, true)

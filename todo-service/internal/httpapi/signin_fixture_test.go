@@ -95,6 +95,7 @@ type fakeSessions struct {
 	mu       sync.Mutex
 	sessions []fakeSession
 	away     bool
+	loses    bool // authenticate loses the session, as a defect may
 }
 
 type fakeSession struct {
@@ -146,6 +147,9 @@ func (s *fakeSessions) authenticate(ctx context.Context, limiter *fakeLimiter, t
 	limiter.mu.Lock()
 	defer limiter.mu.Unlock()
 	limiter.clients = append(limiter.clients, fmt.Sprintf("user:%d", checked.User.ID))
+	if s.loses {
+		return ctx, limiter.decision, nil
+	}
 	return session.WithSession(ctx, checked), limiter.decision, nil
 }
 
