@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"example.com/todo/platform/apperr"
 	"example.com/todo/todo-service/internal/ratelimit"
 )
 
@@ -130,5 +131,17 @@ func TestRateLimitCountsTheUserOrTheAddress(t *testing.T) {
 		f.as(token, "GET", "/tasks", ""), f.request("GET", "/tasks", ""), f.request("POST", "/sessions", `{}`),
 	} {
 		wantProblem(t, response, http.StatusTooManyRequests)
+	}
+}
+
+func TestStreamEndsWithItsSession(t *testing.T) {
+	t.Parallel()
+	f := newSignInFixture(t, false)
+	token := f.signIn(t, "ann@example.com")
+	f.watcher.endWith = apperr.New(apperr.Unauthenticated, "the request has no valid session; sign in")
+	response := f.as(token, "GET", "/events", "")
+	const last = "event: unauthenticated\ndata: {\"error\":\"the request has no valid session; sign in\"}\n\n"
+	if response.Status != http.StatusOK || !strings.HasSuffix(response.Body, last) {
+		t.Errorf("%d, %q", response.Status, response.Body)
 	}
 }
