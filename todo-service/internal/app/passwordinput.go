@@ -68,6 +68,6 @@ func promptPassword(ctx context.Context, terminal int, prompts io.Writer, prompt
 	case got := <-read:
 		return string(got.line), got.err
 	case <-ctx.Done():
-		return "", errors.Join(ctx.Err(), term.Restore(terminal, state))
+		return "", errors.Join(errors.New("interrupted: no password was given"), term.Restore(terminal, state))
 	}
 }
