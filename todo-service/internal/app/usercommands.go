@@ -17,6 +17,7 @@ import (
 	"example.com/todo/platform/postgres"
 	"example.com/todo/platform/printable"
 	"example.com/todo/platform/redis"
+	"example.com/todo/platform/retry"
 	"example.com/todo/platform/session"
 	"example.com/todo/todo-service/internal/account"
 	"example.com/todo/todo-service/internal/pgstore"
@@ -248,7 +249,19 @@ func (c *userCommand) adopt(ctx context.Context, owner task.Owner) (tasks int64,
 	return tasks, nil
 }
 
+// invalidateTimeout is how long a command tries to invalidate a list. One try waits 40 ms
+// for Redis, as long as a request may.
+const invalidateTimeout = 10 * time.Second
+
 func invalidateList(ctx context.Context, client goredis.UniversalClient, prefix string, owner task.Owner) error {
+	ctx, cancel := context.WithTimeout(ctx, invalidateTimeout)
+	defer cancel()
 	lists := redisstore.NewListCache(redisstore.NewAutoPipeline(client), prefix, slog.New(slog.DiscardHandler), nil)
-	return lists.Invalidate(ctx, owner, "")
+	delays := retry.Backoff{Min: 100 * time.Millisecond, Max: time.Second}
+	for pauses := delays.Delays(); ; {
+		err := lists.Invalidate(ctx, owner, "")
+		if err == nil || !retry.Wait(ctx, pauses.NextBackOff()) {
+			return err
+		}
+	}
 }

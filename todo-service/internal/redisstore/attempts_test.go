@@ -100,6 +100,9 @@ func TestTenSignInsAMinuteOfAnAddress(t *testing.T) {
 	f.wantSignInLimited("10", address(1), time.Second)
 	f.pass(2 * time.Second)
 	f.signIn("10", address(1))
+	if left, err := f.redis.ZCard(t.Context(), f.redis.prefix+"signin:address:198.51.0.1").Result(); left != 1 || err != nil {
+		t.Errorf("the log has %d attempts, want the last one; error %v", left, err)
+	}
 }
 
 func TestTenSignInsInAQuarterOfAnHourOfAnAccountFromAnAddress(t *testing.T) {
