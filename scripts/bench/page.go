@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"net/http"
+	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -257,12 +259,11 @@ func (p *pageBench) measureInteraction(ctx context.Context) error {
 	return nil
 }
 
-// observeFrames has the page note the longest time between two frames, in ms.
+// observeFrames has the page note the times between two frames, in ms.
 const observeFrames = `(() => {
-	window.longest = 0;
-	let last = performance.now();
-	const note = (now) => { window.longest = Math.max(window.longest, now - last); last = now; requestAnimationFrame(note); };
-	requestAnimationFrame((now) => { last = now; requestAnimationFrame(note); });
+	window.pauses = [];
+	const observe = (last) => requestAnimationFrame((now) => { window.pauses.push(now - last); observe(now); });
+	requestAnimationFrame(observe);
 	return true;
 })()`
 
@@ -295,7 +296,7 @@ func (p *pageBench) measureScrolling(ctx context.Context) error {
 			return err
 		}
 	}
-	longest, err := browser.Evaluate[float64](tab, "window.longest")
+	pauses, err := browser.Evaluate[[]float64](tab, "window.pauses")
 	if err != nil {
 		return err
 	}
@@ -306,7 +307,9 @@ func (p *pageBench) measureScrolling(ctx context.Context) error {
 	if reached < height/2 {
 		return fmt.Errorf("the page has scrolled to %.0f of %.0f px", reached, height)
 	}
-	p.print(fmt.Sprintf("longest frame while %d tasks scroll", scrolledTasks), longest, maxFrame, "ms")
+	what := fmt.Sprintf("longest of %d frames while %d tasks scroll (p99: %.0f ms)", len(pauses), scrolledTasks, quantile(pauses, 0.99))
+	// A page's clock is exact to 0.1 ms: three frames of a display with 60 Hz read as 49.9 to 50.1 ms.
+	p.print(what, math.Round(slices.Max(pauses)), maxFrame, "ms")
 	return nil
 }
 

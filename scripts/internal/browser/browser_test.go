@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -44,11 +45,22 @@ var documents = map[string]string{
 
 func serve(t *testing.T) string {
 	t.Helper()
+	release := make(chan struct{})
+	var once sync.Once
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "text/javascript")
 		switch r.URL.Path {
+		case "/release":
+			once.Do(func() { close(release) })
+			return
 		case "/worker.js":
 			fmt.Fprint(w, "throw new Error('in the worker')")
+			return
+		case "/held":
+			select {
+			case <-release:
+			case <-r.Context().Done():
+			}
 			return
 		case "/inner.js":
 			fmt.Fprint(w, "document.createElement('p').innerHTML = '<b>x</b>'")
@@ -170,6 +182,58 @@ func TestMouseKeyboardAndTouchReachThePage(t *testing.T) {
 	if found := tab.profile.Problems(); len(found) > 0 {
 		t.Errorf("problems: %v", found)
 	}
+}
+
+func TestRequestsAreCountedUntilTheyEnd(t *testing.T) {
+	tab := open(t, "/good")
+	before, running := tab.Requests()
+	if before != 1 || len(running) != 0 {
+		t.Fatalf("after the load of a document %d requests were sent, and %q run", before, running)
+	}
+	for _, path := range []string{"/held", "/absent"} {
+		if _, err := Evaluate[bool](tab, "(fetch('"+path+"'), true)"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	awaitRunning := func(want string) {
+		t.Helper()
+		eventually(t, func() error {
+			sent, running := tab.Requests()
+			if sent < before+2 || !strings.HasSuffix(strings.Join(running, " "), want) || want == "" && len(running) > 0 {
+				return fmt.Errorf("%d requests were sent, and %q run; want %q", sent, running, want)
+			}
+			return nil
+		})
+	}
+	awaitRunning("/held")
+	if _, err := Evaluate[bool](tab, "fetch('/release').then(() => true)"); err != nil {
+		t.Fatal(err)
+	}
+	awaitRunning("")
+}
+
+func TestHiddenPageSeesThatItIsHidden(t *testing.T) {
+	tab := open(t, "/good")
+	awaitState := func(want string) {
+		t.Helper()
+		eventually(t, func() error {
+			state, err := Evaluate[string](tab, "document.visibilityState")
+			if err == nil && state != want {
+				err = fmt.Errorf("the page is %s, want it %s", state, want)
+			}
+			return err
+		})
+	}
+	awaitState("visible")
+	show, err := tab.Hide()
+	if err != nil {
+		t.Fatal(err)
+	}
+	awaitState("hidden")
+	if err := show(); err != nil {
+		t.Fatal(err)
+	}
+	awaitState("visible")
 }
 
 func TestProblemsOfPageAndWorkerAreCollected(t *testing.T) {

@@ -9,6 +9,7 @@ import (
 	"github.com/chromedp/cdproto/audits"
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/inspector"
+	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/cdproto/target"
@@ -63,13 +64,14 @@ func (p *Profile) Close() error {
 // OpenTab opens a blank tab in a window of its own, so that it is visible beside others.
 func (p *Profile) OpenTab() (*Tab, error) {
 	ctx, cancel := chromedp.NewContext(p.ctx, chromedp.WithExistingBrowserContext(p.id), chromedp.WithListener(p.record))
-	t := &Tab{ctx: ctx, cancel: cancel, profile: p}
+	t := &Tab{ctx: ctx, cancel: cancel, profile: p, requests: requests{running: map[network.RequestID]string{}}}
 	if _, err := chromedp.Call(ctx, audits.Enable, cdp.Empty{}); err != nil {
 		cancel()
 		return nil, fmt.Errorf("open a tab: %w", err)
 	}
 	// A dialog would hold every later command. Leaving a page never needs an answer.
 	err := chromedp.Listen(ctx, func(ev any) {
+		t.requests.record(ev)
 		if dialog, ok := ev.(*page.EventJavascriptDialogOpening); ok {
 			p.add(Problem{Kind: ProblemDialog, Text: dialog.Message})
 			go func() {

@@ -10,6 +10,7 @@ import (
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/network"
+	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/chromedp"
 )
 
@@ -19,6 +20,8 @@ type Tab struct {
 	cancel  context.CancelFunc
 	profile *Profile
 	plain   bool // documents are loaded without their scripts
+
+	requests requests
 }
 
 // commandTimeout bounds one command: a page that hangs must not hang the test.
@@ -51,6 +54,21 @@ func explain(ctx context.Context, err error) error {
 
 // Close closes the tab as a person does: the page may do its last work.
 func (t *Tab) Close() { t.cancel() }
+
+// Hide opens another tab in front of the tab, in its window, which must be the profile's last one. The page then sees
+// that it is hidden. show closes the other tab.
+func (t *Tab) Hide() (show func() error, err error) {
+	ctx, cancel := chromedp.NewContext(t.profile.ctx, chromedp.WithExistingBrowserContext(t.profile.id), chromedp.WithNewWindow(false))
+	if _, err := chromedp.Run(ctx, chromedp.Evaluate[bool]("true")); err != nil {
+		cancel()
+		return nil, fmt.Errorf("hide a tab: %w", err)
+	}
+	return func() error {
+		cancel()
+		_, err := callOn(t, page.BringToFront, cdp.Empty{})
+		return err
+	}, nil
+}
 
 // Navigate opens an address and returns when the document has loaded. The page may still work.
 func (t *Tab) Navigate(url string) error {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/chromedp/chromedp/kb"
 
@@ -143,6 +144,66 @@ func TestDeletionIsSentWhenThePageIsLeft(t *testing.T) {
 			}
 			leave(p)
 			awaitGone(t, "Learn Go")
+		})
+	}
+}
+
+// A telephone may end a hidden page without a word. Elsewhere a look at another tab must not cost the undo.
+func TestDeletionOfAHiddenPage(t *testing.T) {
+	for _, h := range []hand{touch, mouse} {
+		t.Run(string(h), func(t *testing.T) {
+			var made task
+			p := arriveWith(t, h, func() { made = create(t, "Learn Go", 1) })
+			evaluate[bool](p.tab, "(window.setInterval = () => 0, true)") // the time for undo is never over
+			p.act(h, made.ID, "Delete")
+			undo := p.Element("button", "Undo")
+			p.await(undo)
+			show := p.hide()
+			if h == touch {
+				awaitGone(t, "Learn Go")
+			}
+			show()
+			deletions := 0
+			if h == touch {
+				deletions = 1
+				p.awaitNone(undo)
+				p.awaitTitles()
+			} else {
+				p.use(h, undo)
+				p.awaitTitles("Learn Go")
+			}
+			p.do(p.Navigate("about:blank")) // nothing is left to be sent
+			create(t, "Learn gRPC", 1)
+			if n := system.todo.count(`^DELETE`); n != deletions {
+				t.Errorf("%d deletions were sent, want %d", n, deletions)
+			}
+		})
+	}
+}
+
+func TestMoreButtonClosesItsMenu(t *testing.T) {
+	for _, h := range []hand{touch, mouse} {
+		t.Run(string(h), func(t *testing.T) {
+			var above, below task
+			p := arriveWith(t, h, func() { above = create(t, "Learn Go", 2); below = create(t, "Learn gRPC", 1) })
+			pressMore := func(made task) {
+				p.try(p.row(made.ID).Hover)
+				p.use(h, p.row(made.ID).Element("button", "More"))
+			}
+			awaitMenu := func(title string, open int) {
+				p.awaitCount(p.Element("menu", title), open)
+				p.awaitCount(p.Selector(".more[aria-expanded='true']"), open)
+			}
+			for range 2 {
+				pressMore(below)
+				awaitMenu("Learn gRPC", 1)
+				pressMore(below)
+				awaitMenu("Learn gRPC", 0)
+			}
+			pressMore(below)
+			awaitMenu("Learn gRPC", 1)
+			pressMore(above)
+			awaitMenu("Learn Go", 1)
 		})
 	}
 }
@@ -293,6 +354,18 @@ func TestHistoryIsTold(t *testing.T) {
 		p.use(h, panel.Matching("button", "^Close"))
 		p.awaitNone(panel)
 	})
+}
+
+func TestTimesOfTheHistoryAge(t *testing.T) {
+	var made task
+	p := arrive(t, func() { made = create(t, "Learn Go", 1) })
+	p.act(keyboard, made.ID, "History")
+	panel := p.Element("complementary", "History")
+	p.awaitText(panel, "just now")
+	show := p.hide()
+	p.setClock(time.Now().Add(5*time.Minute + 30*time.Second))
+	show()
+	p.awaitText(panel, "5 min ago")
 }
 
 func TestShortcutsAreListedAndLeaveTypingAlone(t *testing.T) {

@@ -19,7 +19,8 @@ func TestNothingIsMissedAcrossARestartOfTheServer(t *testing.T) {
 	second := p.openTab(t)
 	second.visit("/")
 	second.awaitLive()
-	p.awaitQuiet(`^GET /tasks`)
+	p.awaitQuiet()
+	second.awaitQuiet()
 	reads := system.todo.count(`^GET /tasks(\?|$)`)
 	system.todo.cut() // so that the page cannot resume before the changes are made
 	p.awaitConnection("reconnecting")
@@ -131,7 +132,7 @@ func TestGoneLogReloadsTheList(t *testing.T) {
 	p := arrive(t, func() { made = create(t, "Learn Go", 5); create(t, "Buy milk", 4) })
 	p.expectStatus(http.StatusGone)
 	p.expectBreak()
-	p.awaitQuiet(`^GET /tasks`)
+	p.awaitQuiet()
 	system.todo.cut()
 	change(t, made.ID, map[string]any{"title": "Learn Go well"})
 	system.todo.inject(t, 1, `^GET /events`, problem(http.StatusGone, "the position is gone"))
@@ -145,6 +146,18 @@ func TestGoneLogReloadsTheList(t *testing.T) {
 	if n := system.todo.count(`^GET /tasks(\?|$)`); n != reads+1 {
 		t.Errorf("the list was read %d times after the log had gone, want once", n-reads)
 	}
+}
+
+func TestFirstConnectionIsNoReconnection(t *testing.T) {
+	p := prepared(t, func() { create(t, "Learn Go", 5) })
+	entered, release := system.todo.hold(t, `^GET /events`, system.todo.forward.ServeHTTP)
+	p.visit("/")
+	receive(t, entered, "the request for the events")
+	p.awaitConnection("connecting")
+	p.awaitText(p.Selector("[data-connection]"), "Connecting")
+	p.inspect("connecting")
+	release()
+	p.awaitLive()
 }
 
 func TestRefusedStreamSaysWhyAndComesBack(t *testing.T) {
@@ -189,6 +202,37 @@ func TestLimitedChangeWaitsAsTold(t *testing.T) {
 		t.Errorf("%d requests were sent, want 2", n)
 	}
 	p.awaitNone(p.Selector("li[data-state]"))
+}
+
+// Clients that were told to wait together must not come back together, and none before its time.
+func TestClientsThatWereLimitedComeBackApart(t *testing.T) {
+	for random, least := range map[float64]time.Duration{0: 4 * time.Second, 0.999: 4900 * time.Millisecond} {
+		t.Run(fmt.Sprint(random), func(t *testing.T) {
+			var made task
+			p := arrive(t, func() { made = create(t, "Learn Go", 5) })
+			p.expectStatus(http.StatusTooManyRequests)
+			limited := make(chan time.Time, 1)
+			system.todo.inject(t, 1, `^PATCH`, func(w http.ResponseWriter, r *http.Request) {
+				limited <- time.Now()
+				problem(http.StatusTooManyRequests, "too many requests", "Retry-After", "4")(w, r)
+			})
+			again, release := system.todo.hold(t, `^PATCH`, system.todo.forward.ServeHTTP)
+			evaluate[bool](p.tab, fmt.Sprintf("(Math.random = () => %v, true)", random))
+			p.act(keyboard, made.ID, "Complete")
+			receive(t, again, "the change that is sent again")
+			if waited := time.Since(receive(t, limited, "the first change")); waited < least {
+				t.Errorf("the change was sent again after %v, want %v at least", waited, least)
+			}
+			release()
+			awaitTask(t, "Learn Go", func(one task) bool { return one.Done })
+			// The longest wait is bounded.
+			longest := evaluate[float64](p.tab, `import(document.documentElement.dataset.assets + '/api.js').then(({ readRetryAfter }) =>
+				Math.max(...[0, 1, 4, 60, 3600, 86400].map((s) => readRetryAfter(new Headers({ 'Retry-After': String(s) })) - Math.min(s, 3600) * 1000)))`)
+			if longest > 5000 {
+				t.Errorf("a wait is %.0f ms longer than told, want 5,000 at most", longest)
+			}
+		})
+	}
 }
 
 func TestBusyServerIsTriedAgain(t *testing.T) {
@@ -270,7 +314,7 @@ func TestConflictOfEqualChangesIsNone(t *testing.T) {
 }
 
 func TestDeletionOfAnOldVersionIsAsked(t *testing.T) {
-	for answer, kept := range map[string]bool{"Delete it anyway": false, "Keep the task": true} {
+	for answer, kept := range map[string]bool{"Delete it anyway": false, "Keep it": true} {
 		t.Run(answer, func(t *testing.T) {
 			var made task
 			p := arrive(t, func() { made = create(t, "Learn Go", 5) })
@@ -286,6 +330,22 @@ func TestDeletionOfAnOldVersionIsAsked(t *testing.T) {
 				awaitGone(t, "Learn Go well")
 			}
 		})
+	}
+}
+
+// Without the event of the change, its version comes from the server.
+func TestDeletionOfAnOldVersionIsMadeWithoutItsEvent(t *testing.T) {
+	var made task
+	p := arrive(t, func() { made = create(t, "Learn Go", 5) })
+	changeUnseen(p, made.ID, map[string]any{"title": "Learn Go well"})
+	p.act(keyboard, made.ID, "Delete")
+	p.await(p.Selector("li[data-state='conflict']"))
+	p.awaitTitles("Learn Go well")
+	p.click(p.row(made.ID).Element("button", "Delete it anyway"))
+	p.awaitTitles()
+	awaitGone(t, "Learn Go well")
+	if n := system.todo.count(`^DELETE`); n != 2 {
+		t.Errorf("%d deletions were sent, want 2", n)
 	}
 }
 

@@ -107,6 +107,35 @@ func TestPageFitsEveryWindow(t *testing.T) {
 	p.inspect("history, narrow")
 }
 
+// A tool that is not drawn has its place, its name and its key nevertheless.
+func TestToolsAreDrawnUnderThePointerAndWithTheFocus(t *testing.T) {
+	var first, second task
+	p := arrive(t, func() { first, second = create(t, "Learn Go", 90), create(t, "Learn gRPC", 10) })
+	for _, made := range []task{first, second} {
+		for _, name := range []string{"Rename", "History", "Delete", "More"} {
+			p.await(p.row(made.ID).Element("button", name))
+		}
+	}
+	awaitDrawn := func(id int64, want ...string) {
+		t.Helper()
+		expression := fmt.Sprintf(`[...document.querySelectorAll("li[data-id='%d'] .tools button")].filter((e) =>
+			getComputedStyle(e).opacity === '1' && getComputedStyle(e, '::before').display !== 'none').map((e) => e.ariaLabel)`, id)
+		eventually(t, func() error {
+			if got := evaluate[[]string](p.tab, expression); !slices.Equal(got, want) {
+				return fmt.Errorf("task %d has %q, want %q", id, got, want)
+			}
+			return nil
+		})
+	}
+	all := []string{"Rename", "History", "Delete", "More"}
+	awaitDrawn(first.ID, "More")
+	p.try(p.row(second.ID).Hover)
+	awaitDrawn(second.ID, all...)
+	awaitDrawn(first.ID, "More")
+	p.goTo(first.ID)
+	awaitDrawn(first.ID, all...)
+}
+
 // What is touched is at least 24 px wide and high, and a row 44 px.
 func TestTargetsAreLargeEnoughForFingers(t *testing.T) {
 	p := arriveWith(t, touch, prepareTitles(t))
@@ -199,6 +228,53 @@ func TestNothingMovesUnderReducedMotion(t *testing.T) {
 	}
 }
 
+// The title leaves room for the changes, and is there as a whole.
+func TestLongTitleLeavesRoomForItsHistory(t *testing.T) {
+	p := arriveWith(t, touch, prepareTitles(t))
+	p.do(p.SetViewport(320, 640))
+	for _, title := range titles[4:6] {
+		made, _ := findTask(t, title)
+		p.act(touch, made.ID, "History")
+		panel := p.Element("complementary", "History")
+		p.awaitText(panel, "Added as")
+		p.inspect("history of a long title")
+		type shown struct {
+			Text, Tooltip string
+			Lines         float64
+		}
+		got := evaluate[shown](p.tab, `(() => {
+			const e = document.querySelector('#history .panel-title');
+			return { Text: e.textContent, Tooltip: e.title, Lines: e.clientHeight / parseFloat(getComputedStyle(e).lineHeight) };
+		})()`)
+		if got.Lines < 2.9 || got.Lines > 3.1 || got.Text != title || got.Tooltip != title {
+			t.Errorf("the title is %.1f lines high, want 3, with the text %q and the tooltip %q", got.Lines, got.Text, got.Tooltip)
+		}
+		p.use(touch, panel.Matching("button", "^Close"))
+		p.awaitNone(panel)
+	}
+}
+
+func TestAnswersToAConflictStandSideBySide(t *testing.T) {
+	for action, answers := range map[string][]string{"Complete": {"Keep mine", "Take theirs"}, "Delete": {"Delete it anyway", "Keep it"}} {
+		t.Run(action, func(t *testing.T) {
+			var made task
+			p := arrive(t, func() { made = create(t, "Learn Go", 5) })
+			p.do(p.SetViewport(320, 640))
+			changeUnseen(p, made.ID, map[string]any{"title": "Learn Go well"})
+			p.act(keyboard, made.ID, action)
+			p.await(p.Selector("li[data-state='conflict']"))
+			p.inspect("changed meanwhile, narrow, " + action)
+			first, second := p.row(made.ID).Element("button", answers[0]), p.row(made.ID).Element("button", answers[1])
+			for width := int64(320); width <= 760; width += 20 {
+				p.do(p.SetViewport(width, 640))
+				if a, b := p.place(first), p.place(second); a != b {
+					t.Errorf("%d px: the answers are at %.1f and %.1f px, want both on one line", width, a, b)
+				}
+			}
+		})
+	}
+}
+
 func TestPrintShowsTheListAlone(t *testing.T) {
 	p := arrive(t, prepareTitles(t))
 	p.awaitCount(p.Selector("li[data-id]"), len(titles)+1)
@@ -215,7 +291,7 @@ func TestPrintShowsTheListAlone(t *testing.T) {
 func TestTabOrderIsThatOfTheDocument(t *testing.T) {
 	p := arrive(t, func() { create(t, "Learn Go", 2); create(t, "Learn gRPC", 1) })
 	p.awaitTitles("Learn Go", "Learn gRPC")
-	p.awaitQuiet(``)
+	p.awaitQuiet()
 	var names []string
 	positions := []int{}
 	for range 30 {

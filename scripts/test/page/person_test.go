@@ -271,23 +271,50 @@ func (one *tab) awaitTitles(want ...string) {
 	})
 }
 
-// awaitQuiet waits until the page has sent no request that matches a pattern for quietTime.
-func (one *tab) awaitQuiet(pattern string) {
+// awaitQuiet waits until the page has no request that runs, and has drawn what the last ones brought.
+func (one *tab) awaitQuiet() {
 	one.t.Helper()
-	before, since := -1, time.Now()
 	eventually(one.t, func() error {
-		if n := system.todo.count(pattern); n != before {
-			before, since = n, time.Now()
-		}
-		if quiet := time.Since(since); quiet < quietTime {
-			return fmt.Errorf("the last request was %v ago", quiet)
+		before, _ := one.Requests()
+		busy, err := browser.Evaluate[bool](one.Tab, `new Promise((resolve) => {
+			requestAnimationFrame(() => requestAnimationFrame(() => resolve(document.querySelector('[aria-busy=true]') !== null)));
+		})`)
+		one.do(err)
+		if sent, running := one.Requests(); busy || sent != before || len(running) > 0 {
+			return fmt.Errorf("%d requests were sent in two frames, and %q run; busy: %t", sent-before, running, busy)
 		}
 		return nil
 	})
 }
 
-// quietTime without a request means that a page has finished its start.
-const quietTime = time.Second
+// setClock sets the page's clock, which then goes on.
+func (one *tab) setClock(now time.Time) {
+	one.t.Helper()
+	evaluate[bool](one, fmt.Sprintf("(() => { const real = Date.now, shift = %d - real(); Date.now = () => real() + shift; return true; })()", now.UnixMilli()))
+}
+
+// hide hides the tab behind another one until show is called. The page has noticed it when hide returns.
+func (one *tab) hide() (show func()) {
+	one.t.Helper()
+	noticed := func(state string) {
+		one.t.Helper()
+		eventually(one.t, func() error {
+			if now := evaluate[string](one, "document.visibilityState"); now != state {
+				return fmt.Errorf("the page is %s, want it %s", now, state)
+			}
+			return nil
+		})
+	}
+	reveal, err := one.Hide()
+	one.do(err)
+	one.t.Cleanup(func() { _ = reveal() }) // a hidden tab has no frames, and so no screenshot of a failed test
+	noticed("hidden")
+	return func() {
+		one.t.Helper()
+		one.do(reveal())
+		noticed("visible")
+	}
+}
 
 // screenshot writes what the tab shows to the folder of the screenshots.
 func (one *tab) screenshot(name string) {

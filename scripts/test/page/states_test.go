@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"example.com/todo/scripts/internal/browser"
 )
@@ -82,18 +83,28 @@ func TestDatabaseThatIsAwayHasAPage(t *testing.T) {
 
 func TestStatisticsAreShownAndFollow(t *testing.T) {
 	var made task
-	p := arrive(t, func() { made = create(t, "Learn Go", 1) })
+	p := arrive(t, func() { made = create(t, "Learn Go", 1); awaitStatistics(t) })
 	panel := p.Element("complementary", "Statistics")
 	p.awaitText(panel, "Completed today")
 	p.awaitText(panel, "UTC")
-	number := func() int {
-		return evaluate[int](p.tab, "Number(document.querySelector('#statistics dd').textContent.replace(/\\D/g, ''))")
+	// The day may end meanwhile, so the completions are counted from the day before the change on.
+	type numbers struct{ Today, Total, Last, Since int }
+	var first string
+	read := func() numbers {
+		return evaluate[numbers](p.tab, fmt.Sprintf(`(() => {
+			const number = (text) => Number(text.replace(/\D/g, ''));
+			const [today, total] = [...document.querySelectorAll('#statistics dd')].map((e) => number(e.textContent));
+			const days = [...document.querySelectorAll('#statistics tbody tr')].map((row) => [...row.cells].map((cell) => cell.textContent));
+			const since = days.filter(([day]) => day >= '%s').reduce((sum, [, completed]) => sum + number(completed), 0);
+			return { Today: today, Total: total, Last: number(days.at(-1)[1]), Since: since };
+		})()`, first))
 	}
-	before := number()
+	first = evaluate[string](p.tab, "document.querySelector('#statistics tbody tr:last-child td').textContent")
+	before := read()
 	p.act(keyboard, made.ID, "Complete")
 	eventually(t, func() error {
-		if now := number(); now != before+1 {
-			return fmt.Errorf("%d are completed today, want %d", now, before+1)
+		if now := read(); now.Total != before.Total+1 || now.Since != before.Since+1 || now.Today != now.Last {
+			return fmt.Errorf("the statistics are %+v after one completion, were %+v", now, before)
 		}
 		return nil
 	})
@@ -105,6 +116,45 @@ func TestStatisticsAreShownAndFollow(t *testing.T) {
 	p.click(p.Element("button", "Statistics"))
 	p.awaitText(panel, "Completed today")
 	p.inspect("statistics, narrow")
+}
+
+// awaitStatistics waits until stats-service has counted what earlier tests completed.
+func awaitStatistics(t *testing.T) {
+	t.Helper()
+	eventually(t, func() error {
+		var completed, counted int
+		if err := database(t).QueryRow("SELECT count(*) FROM events WHERE type = 'task.completed'").Scan(&completed); err != nil {
+			return err
+		}
+		text, err := get(system.stats.url() + "/stats")
+		if err != nil {
+			return err
+		}
+		_, err = fmt.Sscanf(string(text), `{"completed_total":%d,`, &counted)
+		if err == nil && counted != completed {
+			err = fmt.Errorf("%d of %d completions are counted", counted, completed)
+		}
+		return err
+	})
+}
+
+func TestStatisticsFollowTheEndOfTheDay(t *testing.T) {
+	report := func(day string, completed int) http.HandlerFunc {
+		return withCORS(func(w http.ResponseWriter, _ *http.Request) {
+			fmt.Fprintf(w, `{"completed_total":7,"completed_today":%[1]d,"by_day":[{"day":%[2]q,"completed":%[1]d}],"complete":true}`, completed, day)
+		})
+	}
+	p := prepared(t, func() { create(t, "Learn Go", 1) })
+	entered, release := system.stats.hold(t, `/stats`, report("2026-01-15", 3))
+	system.stats.inject(t, -1, `/stats`, report("2026-01-16", 0))
+	p.visit("/")
+	receive(t, entered, "the request for the statistics")
+	p.setClock(time.Date(2026, 1, 15, 23, 59, 55, 0, time.UTC))
+	release()
+	today := p.Selector("#statistics div:first-child > dd")
+	p.awaitText(today, "3")
+	p.awaitText(today, "0")
+	p.awaitText(p.Element("complementary", "Statistics"), "16 Jan")
 }
 
 func TestStatisticsThatAreAwayOrNonsenseCostTheChartAlone(t *testing.T) {

@@ -131,7 +131,8 @@ func listen(cfg Config, conns *clientlimit.ConnLimiter, telemetry httpserver.Tel
 func newPageAndAPI(cfg web.Config, log *slog.Logger, deps httpapi.Config) http.Handler {
 	api := httpapi.New(deps)
 	page := web.New(cfg, web.Dependencies{
-		Tasks: deps.Tasks, Owner: deps.Owner, Allow: deps.Allow, ClientIP: deps.ClientIP, AcquireSearch: deps.AcquireSearch, Now: time.Now, Log: log,
+		Tasks: deps.Tasks, Owner: deps.Owner, Allow: deps.Allow, ClientIP: deps.ClientIP, AcquireSearch: deps.AcquireSearch,
+		AcquireDocument: admission.NewDocumentSlots().Acquire, Now: time.Now, Log: log,
 	})
 	if deps.SignIn != nil {
 		page = requireSession(deps.SignIn.Credentials, page)

@@ -70,6 +70,36 @@ func TestCountQueriesOnceASecondAndIsNoOlder(t *testing.T) {
 	}
 }
 
+func TestCountCachesTheNumbersOfEachOwner(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		const owners = 1000
+		store := &ownersStore{}
+		cache := countcache.New(store)
+		for range 2 {
+			for owner := range task.Owner(owners) {
+				if got, err := cache.Count(t.Context(), owner); err != nil || got.Total != int64(owner) {
+					t.Errorf("owner %d: %+v, error %v", owner, got, err)
+				}
+			}
+		}
+		if got := store.queries.Load(); got != owners {
+			t.Errorf("%d queries for %d owners", got, owners)
+		}
+	})
+}
+
+// ownersStore is a store in which the owner n has n tasks.
+type ownersStore struct {
+	task.Store
+	queries atomic.Int32
+}
+
+func (s *ownersStore) Count(_ context.Context, owner task.Owner) (task.Counts, error) {
+	s.queries.Add(1)
+	return task.Counts{Total: int64(owner)}, nil
+}
+
 func TestCountFinishesTheQueryOfACancelledCall(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -2,11 +2,14 @@ package pgstore_test
 
 import (
 	"runtime"
+	"slices"
 	"strconv"
 	"testing"
+	"time"
 
 	"example.com/todo/todo-service/internal/pgstore"
 	"example.com/todo/todo-service/internal/task"
+	"example.com/todo/todo-service/internal/task/storetest"
 )
 
 const benchWriters = 32
@@ -41,6 +44,35 @@ func BenchmarkUpdateOfOneTask(b *testing.B) {
 		_, err := s.Update(b.Context(), task.NoOwner, first, rename(strconv.Itoa(int(own.ID))+"."+strconv.Itoa(i)))
 		return err
 	})
+}
+
+// A task of another owner must take as long as one that does not exist, or its time tells
+// that it exists. The two are measured in turn, so that both meet the same noise. Each
+// reports the median, because the mean of either varies more than they differ.
+func BenchmarkGetOfAnothersTaskAndOfNone(b *testing.B) {
+	db := migrated(b)
+	unownedLog(db)
+	s := pgstore.New(db)
+	must(s.Adopt(b.Context(), storetest.Owner))
+	ids := map[string]int64{"another's": 1, "none": 1 << 40}
+	took := map[string][]time.Duration{}
+	for b.Loop() {
+		for name, id := range ids {
+			began := time.Now()
+			if _, err := s.Get(b.Context(), storetest.Other, id); err == nil {
+				b.Fatalf("%s is found", name)
+			}
+			took[name] = append(took[name], time.Since(began))
+		}
+	}
+	medians := map[string]float64{}
+	for name, all := range took {
+		slices.Sort(all)
+		medians[name] = float64(all[len(all)/2].Nanoseconds()) / 1e3
+		b.ReportMetric(medians[name], "µs/"+name)
+	}
+	b.ReportMetric(medians["another's"]/medians["none"], "another's/none")
+	b.ReportMetric(0, "ns/op") // the sum of both means nothing
 }
 
 func benchmark(b *testing.B, write func(s *pgstore.Store, own task.Task, i int) error) {

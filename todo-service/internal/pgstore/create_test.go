@@ -41,7 +41,7 @@ func create(t *testing.T, s *pgstore.Store, title string) task.Task {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
-	return must(s.Create(ctx, task.NoOwner, newEvent(title), task.IdempotencyKey{}))
+	return must(s.Create(ctx, writer, newEvent(title), task.IdempotencyKey{}))
 }
 
 // awaitLocks waits until that many statements wait for a lock.
@@ -104,13 +104,13 @@ func TestGetReturnsEachCallerOfABatchItsOwnTask(t *testing.T) {
 	for range 50 {
 		for _, want := range tasks {
 			callers.Go(func() {
-				if got, err := s.Get(t.Context(), task.NoOwner, want.ID); err != nil || got.Title != want.Title {
+				if got, err := s.Get(t.Context(), writer, want.ID); err != nil || got.Title != want.Title {
 					t.Errorf("task %q: got %q, %v", want.Title, got.Title, err)
 				}
 			})
 		}
 		callers.Go(func() {
-			if _, err := s.Get(t.Context(), task.NoOwner, 1<<40); err == nil || apperr.Of(err).Kind != apperr.NotFound {
+			if _, err := s.Get(t.Context(), writer, 1<<40); err == nil || apperr.Of(err).Kind != apperr.NotFound {
 				t.Errorf("a task that does not exist: %v", err)
 			}
 		})
@@ -150,7 +150,7 @@ func TestCreateRefusesOnlyTheBadTaskOfABatch(t *testing.T) {
 		creators.Go(func() { create(t, s, "good "+strconv.Itoa(i)) })
 	}
 	creators.Go(func() {
-		if _, err := s.Create(t.Context(), task.NoOwner, newEvent("bad\x00"), task.IdempotencyKey{}); err == nil || apperr.Of(err).Kind != apperr.Internal {
+		if _, err := s.Create(t.Context(), writer, newEvent("bad\x00"), task.IdempotencyKey{}); err == nil || apperr.Of(err).Kind != apperr.Internal {
 			t.Errorf("got %v", err)
 		}
 	})
@@ -173,7 +173,7 @@ func TestCreateSucceedsInABatchWithAShorterDeadline(t *testing.T) {
 	expired := make(chan struct{})
 	creators.Go(func() {
 		defer close(expired)
-		if _, err := s.Create(short, task.NoOwner, newEvent("short deadline"), task.IdempotencyKey{}); err == nil || apperr.Of(err).Kind != apperr.Unavailable {
+		if _, err := s.Create(short, writer, newEvent("short deadline"), task.IdempotencyKey{}); err == nil || apperr.Of(err).Kind != apperr.Unavailable {
 			t.Errorf("got %v", err)
 		}
 	})

@@ -28,20 +28,20 @@ type write struct {
 
 var writes = []write{
 	{"create", 1, func(ctx context.Context, s *pgstore.Store, _ task.Task) (task.Task, error) {
-		return s.Create(ctx, task.NoOwner, newEvent("after"), task.IdempotencyKey{})
+		return s.Create(ctx, writer, newEvent("after"), task.IdempotencyKey{})
 	}, "after", 1, 2},
 	{"create with a key", 1, func(ctx context.Context, s *pgstore.Store, _ task.Task) (task.Task, error) {
-		return s.Create(ctx, task.NoOwner, newEvent("after"), key("k"))
+		return s.Create(ctx, writer, newEvent("after"), key("k"))
 	}, "after", 1, 2},
 	{"create with a key that is free again", 1, func(ctx context.Context, s *pgstore.Store, _ task.Task) (task.Task, error) {
-		return s.Create(ctx, task.NoOwner, later(newEvent("after"), task.IdempotencyKeyTTL+time.Hour), key("warm"))
+		return s.Create(ctx, writer, later(newEvent("after"), task.IdempotencyKeyTTL+time.Hour), key("warm"))
 	}, "after", 1, 2},
 	{"update", 2, func(ctx context.Context, s *pgstore.Store, before task.Task) (task.Task, error) {
-		return s.Update(ctx, task.NoOwner, before.ID, rename("after"))
+		return s.Update(ctx, writer, before.ID, rename("after"))
 	}, "after", 2, 1},
 	{"update at a version", 2, func(ctx context.Context, s *pgstore.Store, before task.Task) (task.Task, error) {
 		change := rename("after")
-		return s.Update(ctx, task.NoOwner, before.ID, func(t *task.Task) (*task.Event, error) {
+		return s.Update(ctx, writer, before.ID, func(t *task.Task) (*task.Event, error) {
 			if t.Version != before.Version {
 				return nil, errStale
 			}
@@ -49,7 +49,7 @@ var writes = []write{
 		})
 	}, "after", 2, 1},
 	{"delete", 2, func(ctx context.Context, s *pgstore.Store, before task.Task) (task.Task, error) {
-		return s.Update(ctx, task.NoOwner, before.ID, remove())
+		return s.Update(ctx, writer, before.ID, remove())
 	}, "before", 2, 0},
 }
 
@@ -160,18 +160,18 @@ func TestUpdateIsContendedWhenEveryAttemptConflicts(t *testing.T) {
 	t.Parallel()
 	db := migrated(t)
 	s := pgstore.New(db)
-	before := must(s.Create(t.Context(), task.NoOwner, newEvent("before"), task.IdempotencyKey{}))
+	before := must(s.Create(t.Context(), writer, newEvent("before"), task.IdempotencyKey{}))
 	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 	defer cancel()
 	change := rename("after")
-	_, err := s.Update(ctx, task.NoOwner, before.ID, func(t *task.Task) (*task.Event, error) {
+	_, err := s.Update(ctx, writer, before.ID, func(t *task.Task) (*task.Event, error) {
 		db.MustExec(`UPDATE tasks SET version = version + 1`)
 		return change(t)
 	})
 	if want := task.ContendedError(before.ID); err == nil || err.Error() != want.Error() {
 		t.Errorf("got %v, want %v", err, want)
 	}
-	if events := must(s.History(t.Context(), task.NoOwner, before.ID, 0, 10)); len(events) != 1 {
+	if events := must(s.History(t.Context(), writer, before.ID, 0, 10)); len(events) != 1 {
 		t.Errorf("got %d events, want only that of the creation", len(events))
 	}
 }
@@ -180,12 +180,12 @@ func TestUpdateChangesNothingWhenItWaitsPastItsDeadline(t *testing.T) {
 	t.Parallel()
 	db := migrated(t)
 	s := pgstore.New(db)
-	before := must(s.Create(t.Context(), task.NoOwner, newEvent("before"), task.IdempotencyKey{}))
+	before := must(s.Create(t.Context(), writer, newEvent("before"), task.IdempotencyKey{}))
 	other := db.MustBegin()
 	other.MustExec(`SELECT FROM tasks FOR UPDATE`)
 	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
 	defer cancel()
-	_, err := s.Update(ctx, task.NoOwner, before.ID, rename("after"))
+	_, err := s.Update(ctx, writer, before.ID, rename("after"))
 	wantUnavailable(t, err)
 	if err := other.Rollback(); err != nil {
 		t.Fatal(err)
@@ -202,11 +202,11 @@ func openWarm(t *testing.T) (*pgstore.Store, *proxy, task.Task) {
 	p, through := behindProxy(t, dsn)
 	p.db = open(t, through)
 	s := pgstore.New(p.db)
-	first := must(s.Create(t.Context(), task.NoOwner, newEvent("first"), key("warm")))
-	must(s.Create(t.Context(), task.NoOwner, newEvent("first"), key("warm")))
-	must(s.Update(t.Context(), task.NoOwner, first.ID, rename("second")))
-	must(s.Update(t.Context(), task.NoOwner, first.ID, remove()))
-	return s, p, must(s.Create(t.Context(), task.NoOwner, newEvent("before"), task.IdempotencyKey{}))
+	first := must(s.Create(t.Context(), writer, newEvent("first"), key("warm")))
+	must(s.Create(t.Context(), writer, newEvent("first"), key("warm")))
+	must(s.Update(t.Context(), writer, first.ID, rename("second")))
+	must(s.Update(t.Context(), writer, first.ID, remove()))
+	return s, p, must(s.Create(t.Context(), writer, newEvent("before"), task.IdempotencyKey{}))
 }
 
 // forEachWrite runs test in parallel for each kind of change, with a store of its own
@@ -246,14 +246,14 @@ func wantOnce(t *testing.T, s *pgstore.Store, got task.Task, title string, versi
 	if got.Title != title || got.Version != version {
 		t.Errorf("got %+v, want title %q at version %d", got, title, version)
 	}
-	events := must(s.History(t.Context(), task.NoOwner, got.ID, 0, 10))
+	events := must(s.History(t.Context(), writer, got.ID, 0, 10))
 	if int64(len(events)) != version {
 		t.Fatalf("got %d events, want %d", len(events), version)
 	}
 	if diff := cmp.Diff(got, events[version-1].Task); diff != "" {
 		t.Errorf("the event differs from the returned task (-returned +event):\n%s", diff)
 	}
-	if n := must(s.Count(t.Context(), task.NoOwner)).Total; n != tasks {
+	if n := must(s.Count(t.Context(), writer)).Total; n != tasks {
 		t.Errorf("there are %d tasks, want %d", n, tasks)
 	}
 }
@@ -266,7 +266,7 @@ func TestUpdateIsUnavailableWhenItsOutcomeIsUnknown(t *testing.T) {
 	p.intercept(answer, 2, resetConn)
 	first := rename("moved on")
 	calls := 0
-	_, err := s.Update(t.Context(), task.NoOwner, before.ID, func(draft *task.Task) (*task.Event, error) {
+	_, err := s.Update(t.Context(), writer, before.ID, func(draft *task.Task) (*task.Event, error) {
 		if calls++; calls == 1 {
 			return first(draft)
 		}

@@ -19,4 +19,8 @@
 //
 // ForwardBatch sends what lies behind one of the two cursors and advances it.
 // A reader of "pos > last" would pass over pos 7 above; a reader of seq does not.
+//
+// Each row of tasks and events has the owner in user_id, NULL for task.NoOwner. No
+// statement finds a row by its id alone: it compares the owner, too. The pages of an
+// owner are ranges of indexes that hold only rows with one (decision 24).
 package pgstore

@@ -13,6 +13,9 @@ var (
 	AfterOfQuery = afterOfQuery
 )
 
+// KeyText is the text under which a key is stored.
+var KeyText = keyText
+
 // MaxInFlight is how many batches of one kind run before callers share the next.
 const MaxInFlight = maxInFlight
 

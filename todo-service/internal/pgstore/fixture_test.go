@@ -21,21 +21,20 @@ import (
 
 func TestStoreKeepsTheContract(t *testing.T) {
 	t.Parallel()
-	storetest.Run(t, func(t *testing.T) task.Store {
-		db := migrated(t)
-		addUsers(db, storetest.Owner, storetest.Other)
-		return pgstore.New(db)
-	})
+	storetest.Run(t, func(t *testing.T) task.Store { return pgstore.New(migrated(t)) })
 }
 
-// addUsers creates the users of these owners.
+// addUsers creates these users, unless they exist.
 func addUsers(db *sqlx.DB, owners ...task.Owner) {
 	for _, owner := range owners {
-		db.MustExec(`INSERT INTO users (id, email) OVERRIDING SYSTEM VALUE VALUES ($1, $1::bigint || '@example.com')`, int64(owner))
+		db.MustExec(`INSERT INTO users (id, email) OVERRIDING SYSTEM VALUE VALUES ($1, $1::bigint || '@example.com') ON CONFLICT DO NOTHING`, int64(owner))
 	}
 }
 
-// migrated returns a database of the test's own, with the schema.
+// writer makes the writes whose outcome is tested. Others are without an owner.
+const writer = storetest.Owner
+
+// migrated returns a database of the test's own, with the schema and the users of storetest.
 func migrated(t testing.TB) *sqlx.DB {
 	t.Helper()
 	db := open(t, database(t))
@@ -43,11 +42,13 @@ func migrated(t testing.TB) *sqlx.DB {
 	return db
 }
 
+// migrate migrates the database, and creates the users of storetest.
 func migrate(t testing.TB, db *sqlx.DB) {
 	t.Helper()
 	if err := postgres.Migrate(t.Context(), db, pgstore.Migrations, slog.New(slog.DiscardHandler)); err != nil {
 		t.Fatal(err)
 	}
+	addUsers(db, storetest.Owner, storetest.Other)
 }
 
 // database creates an empty database and returns its DSN.

@@ -30,7 +30,7 @@ func TestIdempotentCreateTakesOneRoundTripAndItsReplayTwo(t *testing.T) {
 	s, p, _ := openWarm(t)
 	for i, want := range []int64{1, 2, 2} {
 		trips := p.answers.Load()
-		must(s.Create(t.Context(), task.NoOwner, newEvent("A"), key("k")))
+		must(s.Create(t.Context(), writer, newEvent("A"), key("k")))
 		if got := p.answers.Load() - trips; got != want {
 			t.Errorf("request %d took %d round trips, want %d", i, got, want)
 		}
@@ -52,13 +52,13 @@ func TestIdempotentCreateFindsTheTaskOfADeadWriter(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 	defer cancel()
 	first := newEvent("after")
-	if got, err := s.Create(ctx, task.NoOwner, first, key("k")); err == nil || apperr.Of(err).Kind != apperr.Unavailable {
+	if got, err := s.Create(ctx, writer, first, key("k")); err == nil || apperr.Of(err).Kind != apperr.Unavailable {
 		t.Fatalf("got %+v, %v, want unavailable", got, err)
 	}
 
 	other := pgstore.New(p.direct(t))
 	again := later(newEvent("after"), time.Minute)
-	got := must(other.Create(t.Context(), task.NoOwner, again, key("k")))
+	got := must(other.Create(t.Context(), writer, again, key("k")))
 	first.Task.ID = got.ID
 	if diff := cmp.Diff(first.Task, got); diff != "" {
 		t.Errorf("task (-want +got):\n%s", diff)
@@ -74,9 +74,9 @@ func TestIdempotentReplaySucceedsWhenItsConnectionBreaks(t *testing.T) {
 				t.Run(name+"/"+where+" "+how, func(t *testing.T) {
 					t.Parallel()
 					s, p, _ := openWarm(t)
-					first := must(s.Create(t.Context(), task.NoOwner, newEvent("after"), key("k")))
+					first := must(s.Create(t.Context(), writer, newEvent("after"), key("k")))
 					p.intercept(direction, trip, breakConn)
-					got := must(s.Create(t.Context(), task.NoOwner, later(newEvent("after"), time.Minute), key("k")))
+					got := must(s.Create(t.Context(), writer, later(newEvent("after"), time.Minute), key("k")))
 					if diff := cmp.Diff(first, got); diff != "" {
 						t.Errorf("task (-first +second):\n%s", diff)
 					}
@@ -132,13 +132,13 @@ func TestIdempotentReplayWaitsNoLongerThanItsDeadline(t *testing.T) {
 func TestIdempotentCreateReusesAKeyDeletedMeanwhile(t *testing.T) {
 	t.Parallel()
 	s, p, _ := openWarm(t)
-	must(s.Create(t.Context(), task.NoOwner, newEvent("A"), key("k")))
+	must(s.Create(t.Context(), writer, newEvent("A"), key("k")))
 	db := p.direct(t)
 	p.intercept(request, 2, func(*net.TCPConn) bool {
 		db.MustExec(`DELETE FROM idempotency_keys`)
 		return true
 	})
-	got := must(s.Create(t.Context(), task.NoOwner, newEvent("after"), key("k")))
+	got := must(s.Create(t.Context(), writer, newEvent("after"), key("k")))
 	wantOnce(t, s, got, "after", 1, 3)
 }
 

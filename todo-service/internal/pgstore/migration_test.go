@@ -4,6 +4,7 @@ import (
 	"context"
 	"io/fs"
 	"log/slog"
+	"strings"
 	"testing"
 	"testing/fstest"
 	"time"
@@ -77,6 +78,16 @@ func TestTasksAreWrittenWhileAMigrationWaits(t *testing.T) {
 			}
 			wantValidIndexes(t, db)
 		})
+	}
+}
+
+func TestIndexesOfTablesInUseAreBuiltConcurrently(t *testing.T) {
+	t.Parallel()
+	for _, name := range must(fs.Glob(pgstore.Migrations, "*.sql")) {
+		text := string(must(fs.ReadFile(pgstore.Migrations, name)))
+		if inUse := name >= "00005"; inUse && strings.Count(text, "CREATE INDEX ") != strings.Count(text, "CREATE INDEX CONCURRENTLY ") {
+			t.Errorf("%s builds an index with a lock", name)
+		}
 	}
 }
 

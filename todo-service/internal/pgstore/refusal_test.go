@@ -73,16 +73,16 @@ func TestWriteFailsAtOnceWhileTheServerIsReadOnly(t *testing.T) {
 
 func TestPreparedStatementsSurviveAnAlteredTable(t *testing.T) {
 	forEachWrite(t, func(t *testing.T, write write, s *pgstore.Store, p *proxy, before task.Task) {
-		must(s.Get(t.Context(), task.NoOwner, before.ID))
+		must(s.Get(t.Context(), writer, before.ID))
 		p.direct(t).MustExec(`
 			ALTER TABLE tasks ALTER COLUMN priority TYPE bigint;
 			ALTER TABLE events ALTER COLUMN priority TYPE bigint;
 			ALTER TABLE idempotency_keys ALTER COLUMN priority TYPE bigint;
 			ALTER TABLE idempotency_keys ALTER COLUMN title TYPE varchar`)
-		if got, err := s.Get(t.Context(), task.NoOwner, before.ID); err != nil || got.Title != "before" {
+		if got, err := s.Get(t.Context(), writer, before.ID); err != nil || got.Title != "before" {
 			t.Errorf("reading: %+v, %v", got, err)
 		}
-		if _, err := s.Create(t.Context(), task.NoOwner, newEvent("first"), key("warm")); err != nil { // a replay
+		if _, err := s.Create(t.Context(), writer, newEvent("first"), key("warm")); err != nil { // a replay
 			t.Errorf("repeating: %v", err)
 		}
 		wantWrittenOnce(t.Context(), t, s, write, before)
@@ -121,17 +121,17 @@ func TestWritersOfOneTaskSucceedAtEveryIsolationLevel(t *testing.T) {
 			query.Set("default_transaction_isolation", level)
 			dsn.RawQuery = query.Encode()
 			s := pgstore.New(open(t, dsn))
-			before := must(s.Create(t.Context(), task.NoOwner, newEvent("before"), task.IdempotencyKey{}))
+			before := must(s.Create(t.Context(), writer, newEvent("before"), task.IdempotencyKey{}))
 			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 			defer cancel()
 			var group sync.WaitGroup
 			for w := range writers {
 				group.Go(func() {
 					for i := range each {
-						if _, err := s.Update(ctx, task.NoOwner, before.ID, rename(fmt.Sprint(w, "-", i))); err != nil {
+						if _, err := s.Update(ctx, writer, before.ID, rename(fmt.Sprint(w, "-", i))); err != nil {
 							t.Errorf("update: %v", err)
 						}
-						if _, err := s.Create(ctx, task.NoOwner, newEvent("keyed"), key("one")); err != nil {
+						if _, err := s.Create(ctx, writer, newEvent("keyed"), key("one")); err != nil {
 							t.Errorf("create: %v", err)
 						}
 						if err := s.AssignSequence(ctx, 100); err != nil {
@@ -141,10 +141,10 @@ func TestWritersOfOneTaskSucceedAtEveryIsolationLevel(t *testing.T) {
 				})
 			}
 			group.Wait()
-			if events := must(s.History(ctx, task.NoOwner, before.ID, 0, 100)); len(events) != 1+writers*each {
+			if events := must(s.History(ctx, writer, before.ID, 0, 100)); len(events) != 1+writers*each {
 				t.Errorf("%d events, want %d", len(events), 1+writers*each)
 			}
-			if n := must(s.Count(ctx, task.NoOwner)).Total; n != 2 {
+			if n := must(s.Count(ctx, writer)).Total; n != 2 {
 				t.Errorf("%d tasks, want one more for the key", n)
 			}
 		})

@@ -103,8 +103,8 @@ func TestHTTPAndGRPCHaveTheSameOutcomes(t *testing.T) {
 	t.Parallel()
 	for _, s := range append(lifecycles(), refusals()...) {
 		for name, serve := range transports {
-			for who, owner := range map[string]task.Owner{"": task.NoOwner, " for a user": 7} {
-				t.Run(s.name+" over "+name+who, func(t *testing.T) {
+			for who, owner := range map[string]task.Owner{"without an owner": task.NoOwner, "for a user": 7} {
+				t.Run(s.name+" over "+name+" "+who, func(t *testing.T) {
 					t.Parallel()
 					store := memstore.New()
 					s.run(t, store, serve(t, newApplication(store), owner, &sharedLimiter{remaining: math.MaxInt}), owner)

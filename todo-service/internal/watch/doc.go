@@ -17,8 +17,14 @@
 // the event log. So a slow watcher costs other watchers nothing and the process no
 // memory.
 //
-// The resume token is the seq of the last announcement, in decimal. It is valid on
-// every replica, because seq is the position in the event log of the database.
+// The ring is indexed by owner. An announcement wakes the watchers of its owner alone.
+// A watcher without announcements follows the end of the log: its owner's part of the
+// ring begins at the last announcement of that owner that the ring has lost, however
+// often others fill the ring.
+//
+// The resume token is the seq of the last announcement of any owner up to the position,
+// in decimal. It is valid on every replica and for every owner, because seq is the
+// position in the event log of the database.
 //
 // A watcher's states:
 //

@@ -142,21 +142,28 @@ func (p *page) prepare(r *http.Request, status int, d *document) (int, rendering
 	return status, p.render("tasks.html", d)
 }
 
-// acquire waits until a document may be prepared: for the client's other search, and for
-// one of the other documents if they are too many.
+// acquire waits until a document may be prepared: for the client's other search, for one
+// of the client's other documents, and for one of all documents, if they are too many.
 func (p *page) acquire(ctx context.Context, r *http.Request, searches bool) (release func(), err error) {
-	releaseSearch := func() {}
+	client, releaseSearch := ratelimit.NewClient(session.UserFrom(ctx).ID, p.ClientIP(r)), func() {}
 	if searches {
-		if releaseSearch, err = p.AcquireSearch(ctx, ratelimit.NewClient(session.UserFrom(ctx).ID, p.ClientIP(r))); err != nil {
+		if releaseSearch, err = p.AcquireSearch(ctx, client); err != nil {
 			return nil, err
 		}
 	}
+	releaseClient, err := p.AcquireDocument(ctx, client)
+	if err != nil {
+		releaseSearch()
+		return nil, err
+	}
 	if err := p.preparing.Acquire(ctx, 1); err != nil {
+		releaseClient()
 		releaseSearch()
 		return nil, err
 	}
 	return func() {
 		p.preparing.Release(1)
+		releaseClient()
 		releaseSearch()
 	}, nil
 }

@@ -98,13 +98,14 @@ func newFixture() *fixture {
 			f.limited++
 			return ratelimit.Decision{Allowed: f.refusal == 0, RetryAfter: f.refusal}
 		},
-		ClientIP: func(*http.Request) netip.Addr { return netip.MustParseAddr("192.0.2.1") },
+		ClientIP: func(r *http.Request) netip.Addr { return netip.MustParseAddrPort(r.RemoteAddr).Addr() },
 		AcquireSearch: func(ctx context.Context, client ratelimit.Client) (func(), error) {
 			f.searches++
 			return locks.Acquire(ctx, client)
 		},
-		Now: clock,
-		Log: log,
+		AcquireDocument: admission.NewDocumentSlots().Acquire,
+		Now:             clock,
+		Log:             log,
 	})
 	f.Handler = httpserver.Instrument(page, httpserver.Defaults(":0"), httpserver.Telemetry{
 		Log: slog.New(slog.DiscardHandler), Registry: f.registry, Tracer: noop.NewTracerProvider(),

@@ -2,6 +2,7 @@ package web_test
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"sync"
@@ -27,25 +28,29 @@ func (s *gatedStore) List(ctx context.Context, owner task.Owner, q task.Query) (
 
 func TestFewDocumentsAreLoadedAtOnce(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		f := newFixture()
-		store := &gatedStore{Store: f.store.Store, gate: make(chan struct{})}
-		f.store.Store = store
-		var requests sync.WaitGroup
-		for range 100 {
-			requests.Go(func() {
-				if got := f.request(http.MethodGet, "/"); got.Status != http.StatusOK {
-					t.Errorf("%d", got.Status)
-				}
-			})
-		}
-		synctest.Wait()
-		if got := store.waiting.Load(); got != 8 {
-			t.Errorf("%d documents are loaded at once, want 8", got)
-		}
-		close(store.gate)
-		requests.Wait()
-	})
+	for clients, want := range map[int]int32{1: 2, 3: 6, 100: 8} {
+		synctest.Test(t, func(t *testing.T) {
+			f := newFixture()
+			store := &gatedStore{Store: f.store.Store, gate: make(chan struct{})}
+			f.store.Store = store
+			var requests sync.WaitGroup
+			for i := range 100 {
+				requests.Go(func() {
+					r := httptest.NewRequest(http.MethodGet, "/", http.NoBody)
+					r.RemoteAddr = fmt.Sprintf("192.0.2.%d:1234", i%clients)
+					if got := f.send(r); got.Status != http.StatusOK {
+						t.Errorf("%d", got.Status)
+					}
+				})
+			}
+			synctest.Wait()
+			if got := store.waiting.Load(); got != want {
+				t.Errorf("%d documents of %d clients are loaded at once, want %d", got, clients, want)
+			}
+			close(store.gate)
+			requests.Wait()
+		})
+	}
 }
 
 // slowWriter is a client that reads nothing until the gate opens.

@@ -75,8 +75,11 @@ type Dependencies struct {
 	// AcquireSearch waits until the client's other search calls release; if ctx ends first,
 	// it returns an error.
 	AcquireSearch func(ctx context.Context, client ratelimit.Client) (release func(), err error)
-	Now           func() time.Time
-	Log           *slog.Logger
+	// AcquireDocument waits until the client may have one more document prepared; if ctx
+	// ends first, it returns an error.
+	AcquireDocument func(ctx context.Context, client ratelimit.Client) (release func(), err error)
+	Now             func() time.Time
+	Log             *slog.Logger
 }
 
 type page struct {

@@ -29,14 +29,16 @@ $$;
 ALTER TABLE idempotency_keys VALIDATE CONSTRAINT idempotency_keys_key_check;
 
 -- Pages of an owner's tasks, done and open, by id and by priority, and their numbers. A
--- task without an owner is in none of these indexes. They are built while an older version
--- writes tasks. A build that fails leaves an invalid index, which the next attempt removes.
+-- task without an owner is in none of these indexes. Those by priority have expressions that
+-- no index of all tasks has, so that none of these is read for an owner's page. They are
+-- built while an older version writes tasks. A build that fails leaves an invalid index,
+-- which the next attempt removes.
 DROP INDEX CONCURRENTLY IF EXISTS tasks_user_done_id;
 CREATE INDEX CONCURRENTLY tasks_user_done_id ON tasks (user_id, done, id) WHERE user_id IS NOT NULL;
 DROP INDEX CONCURRENTLY IF EXISTS tasks_user_done_priority_id;
-CREATE INDEX CONCURRENTLY tasks_user_done_priority_id ON tasks (user_id, done, priority, id) WHERE user_id IS NOT NULL;
+CREATE INDEX CONCURRENTLY tasks_user_done_priority_id ON tasks (user_id, done, (0 + priority), id) WHERE user_id IS NOT NULL;
 DROP INDEX CONCURRENTLY IF EXISTS tasks_user_done_priority_desc_id;
-CREATE INDEX CONCURRENTLY tasks_user_done_priority_desc_id ON tasks (user_id, done, (-priority), id) WHERE user_id IS NOT NULL;
+CREATE INDEX CONCURRENTLY tasks_user_done_priority_desc_id ON tasks (user_id, done, (0 - priority), id) WHERE user_id IS NOT NULL;
 
 -- The event log of an owner.
 DROP INDEX CONCURRENTLY IF EXISTS events_user_seq;

@@ -24,6 +24,9 @@ export class RequestError extends Error {
   }
 }
 
+/** The longest jitter of a wait that the server asks for, in ms. */
+const MAX_JITTER = 5000;
+
 /** Wakes the repetitions that wait for the network or a busy server. */
 const wakers = new Set();
 
@@ -110,15 +113,24 @@ function sentenceOf(status, problem) {
 }
 
 /**
- * Returns the wait that a response asks for, in ms, or undefined. Its header has seconds
- * or a date.
+ * Returns the wait that a response asks for, in ms and with jitter, or undefined. Its
+ * header has seconds or a date.
  * @param {Headers} headers
  */
 export function readRetryAfter(headers) {
   const value = headers.get('Retry-After');
   if (!value) return undefined;
   const wait = /^\d+$/.test(value) ? Number(value) * 1000 : Date.parse(value) - Date.now();
-  return wait >= 0 ? Math.min(wait, 3_600_000) : undefined;
+  return wait >= 0 ? addJitter(Math.min(wait, 3_600_000)) : undefined;
+}
+
+/**
+ * Returns a wait with up to a quarter more: clients that were told to wait together do not
+ * come back together, and none comes back early.
+ * @param {number} wait in ms
+ */
+function addJitter(wait) {
+  return wait + Math.random() * Math.min(wait / 4, MAX_JITTER);
 }
 
 /**
@@ -149,8 +161,7 @@ export async function repeat(attempt, { signal, waiting }) {
       return await attempt();
     } catch (error) {
       if (!(error instanceof RequestError) || !error.temporary) throw error;
-      const wait = Math.max(error.wait ?? 0, error.status === 429 ? 0 : pauseBefore(repetition));
-      const until = Date.now() + (error.status === 429 ? Math.max(wait, 1000) : wait);
+      const until = Date.now() + Math.max(error.wait ?? 0, error.status === 429 ? addJitter(1000) : pauseBefore(repetition));
       if (error.status === 429) limitedUntil = Math.max(limitedUntil, until);
       waiting(error, until);
       await pause(until - Date.now(), signal, error.status !== 429);

@@ -1,5 +1,5 @@
-// The sign of the connection: live, reconnecting since a time, or offline; and the line
-// that says what the server answered.
+// The sign of the connection: connecting, live, reconnecting since a time, or offline; and
+// the line that says what the server answered.
 
 import { wakeRepetitions } from './api.js';
 import { formatClock } from './time.js';
@@ -62,12 +62,10 @@ export class Connection {
 
   #show() {
     const state = this.#state;
-    const live = state?.name === 'live';
-    let name = 'reconnecting';
-    if (this.#deviceOffline || (state && !live && !state.online)) name = 'offline';
-    else if (live) name = 'live';
-    const reconnecting = state ? `Reconnecting since ${formatClock(new Date(state.since))}` : 'Connecting';
-    const words = { live: 'Live', offline: 'Offline', reconnecting };
+    let name = state?.name ?? 'connecting';
+    if (this.#deviceOffline || (state && name !== 'live' && !state.online)) name = 'offline';
+    const words = { connecting: 'Connecting', live: 'Live', offline: 'Offline' };
+    if (name === 'reconnecting') words[name] = `Reconnecting since ${formatClock(new Date(state.since))}`;
     this.#sign.dataset.connection = name;
     if (this.#sign.textContent !== words[name]) this.#sign.textContent = words[name];
     this.#sign.hidden = false;
@@ -95,7 +93,7 @@ export class Connection {
   /** Announces a change that lasts. The line about being offline announces itself. */
   #announce(name) {
     clearTimeout(this.#timer);
-    if (name === this.#announced) return;
+    if (name === this.#announced || name === 'connecting') return;
     this.#timer = setTimeout(() => {
       const sentences = { live: 'Live again.', reconnecting: 'The connection is lost. Reconnecting.', offline: '' };
       if (this.#state && sentences[name]) this.#status.announce(sentences[name]);

@@ -36,6 +36,10 @@ export class Deletions {
   constructor(parts) {
     this.#parts = parts;
     addEventListener('pagehide', () => this.#sendAll());
+    document.addEventListener('visibilitychange', () => {
+      // A telephone may end a hidden page without a pagehide. Elsewhere undo outlives a look at another tab.
+      if (document.hidden && matchMedia('(pointer: coarse)').matches) this.#sendAll();
+    });
   }
 
   /** Returns what is unsaved of a task whose deletion is shown. @returns {Deletion|undefined} */
@@ -117,44 +121,64 @@ export class Deletions {
   }
 
   async #send(id, deletion) {
-    const { tasks, draw, sending } = this.#parts;
+    const { draw, sending } = this.#parts;
     deletion.sent = true;
     sending(id);
     clearInterval(deletion.timer);
     deletion.toast.remove();
     try {
-      const { signal } = deletion.abort;
-      await repeat(() => request('DELETE', `/tasks/${id}`, { version: deletion.version, keepalive: true, signal }), {
-        signal, waiting: (failure, until) => this.#wait(id, deletion, failure, until),
-      });
-      tasks.remove(id, deletion.version + 1);
-      this.#forget(id, deletion);
+      await this.#request(id, deletion, 'DELETE', { version: deletion.version, keepalive: true });
+      this.#settleGone(id, deletion, deletion.version + 1);
     } catch (error) {
-      if (error.name === 'AbortError') return;
-      if (error.status === 404) {
-        tasks.remove(id, Infinity);
-        this.#forget(id, deletion);
-        return;
-      }
-      this.#refused(id, deletion, error);
+      await this.#fail(id, deletion, error);
     }
     draw(id, { moved: true });
   }
 
+  /** Sends a request about the task of a deletion until it is answered. */
+  #request(id, deletion, method, options = {}) {
+    const { signal } = deletion.abort;
+    return repeat(() => request(method, `/tasks/${id}`, { ...options, signal }), {
+      signal, waiting: (failure, until) => this.#wait(id, deletion, failure, until),
+    });
+  }
+
+  async #fail(id, deletion, error) {
+    if (error.name === 'AbortError') return;
+    if (error.status === 404) this.#settleGone(id, deletion, Infinity);
+    else if (error.status === 412) await this.#compare(id, deletion);
+    else this.#showRefused(id, deletion, 'failed', `Not deleted: ${error.message}.`, 'Try again');
+  }
+
+  /** Reads the task that another client changed, and asks: the event may never have come. */
+  async #compare(id, deletion) {
+    const { tasks, draw } = this.#parts;
+    try {
+      const { body } = await this.#request(id, deletion, 'GET');
+      if (tasks.put(body)) draw(id, { moved: true });
+      this.#showRefused(id, deletion, 'conflict', 'Not deleted: the task was changed meanwhile.', 'Delete it anyway');
+    } catch (error) {
+      await this.#fail(id, deletion, error);
+    }
+  }
+
+  #settleGone(id, deletion, version) {
+    this.#parts.tasks.remove(id, version);
+    this.#forget(id, deletion);
+  }
+
   #wait(id, deletion, failure, until) {
-    this.#show(id, deletion, 'waiting', '', [{ label: 'Keep the task', run: () => this.#forget(id, deletion) }]);
+    this.#show(id, deletion, 'waiting', '', [{ label: 'Keep it', run: () => this.#forget(id, deletion) }]);
     this.#parts.countdown.start(deletion, until, (words) => {
       deletion.sentence = `Not deleted: ${failure.message}. ${words}`;
       this.#parts.draw(id);
     });
   }
 
-  #refused(id, deletion, error) {
-    const changed = error.status === 412;
-    const sentence = changed ? 'Not deleted: the task was changed meanwhile.' : `Not deleted: ${error.message}.`;
-    this.#show(id, deletion, changed ? 'conflict' : 'failed', sentence, [
-      { label: changed ? 'Delete it anyway' : 'Try again', run: () => this.#repeat(id, deletion) },
-      { label: 'Keep the task', run: () => this.#forget(id, deletion) },
+  #showRefused(id, deletion, state, sentence, again) {
+    this.#show(id, deletion, state, sentence, [
+      { label: again, run: () => this.#repeat(id, deletion) },
+      { label: 'Keep it', run: () => this.#forget(id, deletion) },
     ]);
     this.#parts.status.announce(sentence);
   }

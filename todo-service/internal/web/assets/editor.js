@@ -2,6 +2,7 @@
 // title elsewhere never touches the field; a line says so, and asks.
 
 import { quote, titleProblem } from './text.js';
+import { makeAnswers } from './row.js';
 import { makeButton } from './status.js';
 
 export class Editor {
@@ -153,7 +154,7 @@ export class Editor {
     text.dir = 'auto';
     text.textContent = sentence;
     if (note.contains(document.activeElement)) field.focus(); // a button that goes would end the edit
-    note.replaceChildren(text, ...buttons);
+    note.replaceChildren(text, makeAnswers(...buttons));
     if (!note.isConnected) row.append(note);
     field.setAttribute('aria-invalid', String(buttons.length === 0));
     if (known !== sentence) this.#parts.status.announce(sentence);

@@ -1,9 +1,12 @@
-// Rows stand in groups of some fifty, so that the browser skips whole groups out of sight:
+// Rows stand in groups of some sixteen, so that the browser skips whole groups out of sight:
 // the cost of a frame then depends on the window, not on the length of the list. For
 // assistive technology a group is not there.
 
-/** A group that is made anew has this many rows. */
-const SIZE = 50;
+/**
+ * A group that is made anew has this many rows. A frame that shows a group lays out and
+ * paints all of its rows; each group costs a check of its place in every frame.
+ */
+const SIZE = 16;
 /** A group with more rows is divided. */
 const MAX_SIZE = 2 * SIZE;
 

@@ -2,7 +2,7 @@
 
 import { nextPage, repeat, request } from './api.js';
 import { levelOf, quote } from './text.js';
-import { formatAgo, formatExact } from './time.js';
+import { formatAgo, keepTimesFresh, showTime } from './time.js';
 import { makeButton } from './status.js';
 
 export class HistoryPanel {
@@ -38,6 +38,7 @@ export class HistoryPanel {
     this.#title.dir = 'auto';
     this.#list = document.createElement('ol');
     this.#list.className = 'history';
+    keepTimesFresh(this.#list, formatAgo);
     this.#message = document.createElement('p');
     this.#message.className = 'panel-message';
     this.#more = makeButton('Show later changes', () => {});
@@ -64,7 +65,7 @@ export class HistoryPanel {
   open(id, title) {
     this.#id = id;
     this.#last = null;
-    this.#title.textContent = title;
+    this.#showTitle(title);
     this.#list.replaceChildren();
     this.#more.hidden = true;
     this.#say('Loading the history.');
@@ -89,7 +90,7 @@ export class HistoryPanel {
     this.#early?.push(event);
     if (!this.#last || event.task.version <= this.#last.task.version || !this.#more.hidden) return;
     this.#add(event);
-    this.#title.textContent = event.task.title;
+    this.#showTitle(event.task.title);
   }
 
   async #read(address) {
@@ -121,6 +122,12 @@ export class HistoryPanel {
     }
   }
 
+  /** Shows the title, of which the style sheet shows three lines: the tooltip has all of it. */
+  #showTitle(title) {
+    this.#title.textContent = title;
+    this.#title.title = title;
+  }
+
   #say(sentence) {
     this.#message.textContent = sentence;
     this.#message.hidden = sentence === '';
@@ -131,11 +138,9 @@ export class HistoryPanel {
     const item = document.createElement('li');
     const text = document.createElement('span');
     text.textContent = describeEvent(event, this.#last);
-    const date = new Date(event.timestamp);
     const time = document.createElement('time');
     time.dateTime = event.timestamp;
-    time.textContent = formatAgo(date);
-    time.title = formatExact(date);
+    showTime(time, formatAgo);
     item.append(text, ' ', time);
     this.#list.append(item);
     this.#last = event;

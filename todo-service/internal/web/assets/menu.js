@@ -36,9 +36,7 @@ export class Menu {
     );
     this.#items = [...this.#menu.querySelectorAll('button')];
     this.#menu.addEventListener('keydown', (event) => this.#press(event));
-    this.#menu.addEventListener('toggle', (event) => {
-      if (event.newState === 'closed') this.#button?.setAttribute('aria-expanded', 'false');
-    });
+    this.#menu.addEventListener('beforetoggle', (event) => this.#bindButton(event.newState === 'open'));
     document.querySelector('main').append(this.#menu);
   }
 
@@ -49,10 +47,9 @@ export class Menu {
    * @param {HTMLButtonElement} button
    */
   open(id, priority, button) {
-    if (this.#menu.matches(':popover-open') && this.#button === button) {
-      this.close();
-      return;
-    }
+    const again = this.#menu.matches(':popover-open') && this.#button === button;
+    this.close();
+    if (again) return;
     this.#id = id;
     this.#button = button;
     for (const item of this.#items) {
@@ -61,8 +58,16 @@ export class Menu {
     this.#menu.setAttribute('aria-labelledby', `title-${id}`);
     this.#menu.showPopover();
     this.#place(button.getBoundingClientRect());
-    button.setAttribute('aria-expanded', 'true');
     this.#items[0].focus({ preventScroll: true });
+  }
+
+  /**
+   * Makes the button that of the menu while it is open. A press on it does not dismiss the
+   * menu then, so that its click finds the menu open.
+   */
+  #bindButton(open) {
+    this.#button.setAttribute('aria-expanded', String(open));
+    this.#button.popoverTargetElement = open ? this.#menu : null;
   }
 
   close() {

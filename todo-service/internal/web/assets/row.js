@@ -119,15 +119,25 @@ function showUnsaved(row, unsaved) {
     note.className = 'note';
     const text = document.createElement('span');
     text.dir = 'auto';
-    note.append(text);
+    note.append(text, makeAnswers());
     row.append(note);
   }
   setText(note.firstChild, unsaved.sentence);
   const labels = unsaved.actions.map((action) => action.label).join();
   if (note.dataset.actions === labels) return; // the buttons may have the focus
   note.dataset.actions = labels;
-  for (const button of note.querySelectorAll('button')) button.remove();
-  note.append(...unsaved.actions.map((action) => makeButton(action.label, action.run)));
+  note.lastChild.replaceChildren(...unsaved.actions.map((action) => makeButton(action.label, action.run)));
+}
+
+/**
+ * Returns the holder of a note's buttons: they wrap to the next line together.
+ * @param {...HTMLButtonElement} buttons
+ */
+export function makeAnswers(...buttons) {
+  const answers = document.createElement('span');
+  answers.className = 'answers';
+  answers.append(...buttons);
+  return answers;
 }
 
 /**

@@ -12,6 +12,8 @@ const PAUSE = 10_000;
 /** After a failure they are read again after this time, in ms. */
 const RETRY = 30_000;
 
+const DAY = 86_400_000;
+
 /** A report that takes longer counts as a failure, in ms. */
 const TIMEOUT = 10_000;
 
@@ -28,6 +30,7 @@ export class Statistics {
   #message;
   #body;
   #timer = 0;
+  #dayTimer = 0;
   #due = Infinity;
   #last = -Infinity;
   /** The time before which the service wants no request, in ms. */
@@ -77,7 +80,7 @@ export class Statistics {
     button.hidden = false;
   }
 
-  /** Reads the statistics soon: a task was completed. */
+  /** Reads the statistics soon: a task was completed, or a day is over. */
   refresh() {
     if (!this.#address) return;
     // The pages of all readers get the event at the same moment.
@@ -109,17 +112,32 @@ export class Statistics {
       wait = Math.max(asked, RETRY);
       if (!response.ok) throw new Error(`status ${response.status}`);
       const report = checkReport(await response.json());
-      if (report) this.#show(report);
+      if (report) {
+        this.#show(report);
+        this.#awaitEndOf(report.days.at(-1).day);
+      }
       else this.#fail('The statistics cannot be read: the answer makes no sense.', wait);
     } catch {
       this.#fail('The statistics are away. The list goes on without them.', wait);
     }
   }
 
+  /** Reads the statistics again when a day is over: today is another one then. */
+  #awaitEndOf(day) {
+    clearTimeout(this.#dayTimer);
+    const end = Date.parse(day) + DAY;
+    const left = end - Date.now();
+    // A timer stands still while the machine sleeps, so it compares the clock now and then. A clock that is ahead of
+    // the service's finds the day over already.
+    this.#dayTimer = setTimeout(() => {
+      if (Date.now() < end) this.#awaitEndOf(day);
+      else this.refresh();
+    }, left > 0 ? Math.min(left, RETRY) : RETRY);
+  }
+
   #fail(sentence, wait) {
     this.#message.textContent = `${sentence} They are tried again every ${Math.round(wait / 1000)} s.`;
     this.#body.hidden = true;
-    this.#panel.dataset.away = 'true';
     this.#schedule(wait);
   }
 
@@ -152,7 +170,6 @@ export class Statistics {
   }
 
   #show(report) {
-    delete this.#panel.dataset.away;
     const remarks = [];
     if (report.rebuilding) remarks.push('The statistics are being counted again.');
     else if (!report.complete) remarks.push('The count has not caught up yet.');

@@ -63,7 +63,7 @@ export class EventStream {
     this.#abort?.abort();
     this.#abort = null;
     this.#noteLoss();
-    this.#setState('reconnecting', 0, 0);
+    this.#setState('connecting', 0, 0); // which a later start is
   }
 
   /** Connects now if it waits for its next attempt, except when the server asked for the wait. */

@@ -39,7 +39,7 @@ export function formatAgo(time, now = Date.now()) {
  * Returns the whole time: "Thursday 15 January 2026 at 10:00:00".
  * @param {Date} time
  */
-export function formatExact(time) {
+function formatExact(time) {
   return exactFormat.format(time);
 }
 
@@ -55,12 +55,13 @@ export function formatClock(time) {
  * Sets the text and the title of a <time> from its datetime attribute. An unchanged text
  * is left alone, so that nothing is painted again.
  * @param {HTMLTimeElement} element
+ * @param {(time: Date, now: number) => string} [format]
  * @param {number} [now] in ms
  */
-export function showTime(element, now = Date.now()) {
+export function showTime(element, format = formatAge, now = Date.now()) {
   const time = new Date(element.dateTime);
   if (Number.isNaN(time.getTime())) return;
-  const text = formatAge(time, now);
+  const text = format(time, now);
   if (element.textContent !== text) element.textContent = text;
   if (!element.dataset.exact) {
     element.title = formatExact(time);
@@ -68,18 +69,24 @@ export function showTime(element, now = Date.now()) {
   }
 }
 
+/** How long ages are brought up to date in one frame, in ms. */
+const BUDGET = 4;
+
 /**
- * Brings the ages below root up to date every 30 s, 300 of them at a time, so that a long
- * list does not delay a frame.
+ * Brings the ages below root up to date every 30 s, and when a hidden tab is shown: in
+ * portions, so that a long list does not delay a frame.
  * @param {Element} root
+ * @param {(time: Date, now: number) => string} [format]
  */
-export function keepTimesFresh(root) {
-  const refresh = (elements, start, now) => {
-    const end = Math.min(start + 300, elements.length);
-    for (let i = start; i < end; i++) showTime(elements[i], now);
-    if (end < elements.length) requestAnimationFrame(() => refresh(elements, end, now));
+export function keepTimesFresh(root, format = formatAge) {
+  const refresh = (elements, index, now) => {
+    const end = performance.now() + BUDGET;
+    while (index < elements.length && performance.now() < end) showTime(elements[index++], format, now);
+    if (index < elements.length) requestAnimationFrame(() => refresh(elements, index, now));
   };
-  setInterval(() => {
-    if (!document.hidden) refresh(root.getElementsByTagName('time'), 0, Date.now());
-  }, 30_000);
+  const refreshIfSeen = () => {
+    if (!document.hidden) refresh(root.querySelectorAll('time'), 0, Date.now());
+  };
+  setInterval(refreshIfSeen, 30_000);
+  document.addEventListener('visibilitychange', refreshIfSeen);
 }

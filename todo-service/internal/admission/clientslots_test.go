@@ -22,9 +22,9 @@ var (
 	user         = ratelimit.NewClient(7, netip.MustParseAddr("2001:db8::1"))
 )
 
-// startSearch acquires a lock in the background. waiting reports whether it still waits,
-// and ended gets the result.
-func startSearch(ctx context.Context, s *admission.SearchLocks, client ratelimit.Client) (release func(), waiting func() bool, ended <-chan error) {
+// startCall acquires a slot in the background. waiting reports whether it still waits, and
+// ended gets the result.
+func startCall(ctx context.Context, s *admission.ClientSlots, client ratelimit.Client) (release func(), waiting func() bool, ended <-chan error) {
 	got := make(chan error, 1)
 	var unlock func()
 	go func() {
@@ -40,13 +40,13 @@ func TestSearchLocksAllowOneSearchOfEachClient(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s := admission.NewSearchLocks()
-		first, waiting, _ := startSearch(t.Context(), s, client)
+		first, waiting, _ := startCall(t.Context(), s, client)
 		if waiting() {
 			t.Fatal("the first search waits")
 		}
-		second, secondWaits, _ := startSearch(t.Context(), s, sameNetwork)
+		second, secondWaits, _ := startCall(t.Context(), s, sameNetwork)
 		for name, other := range map[string]ratelimit.Client{"another client": otherNetwork, "one without an address": noAddress, "a user": user} {
-			if _, waits, _ := startSearch(t.Context(), s, other); waits() {
+			if _, waits, _ := startCall(t.Context(), s, other); waits() {
 				t.Errorf("%s waits", name)
 			}
 		}
@@ -58,9 +58,36 @@ func TestSearchLocksAllowOneSearchOfEachClient(t *testing.T) {
 			t.Fatal("the second search waits after the first has ended")
 		}
 		second()
-		if _, waits, _ := startSearch(t.Context(), s, client); waits() {
+		if _, waits, _ := startCall(t.Context(), s, client); waits() {
 			t.Error("a search waits although all have ended")
 		}
+	})
+}
+
+func TestDocumentSlotsAllowTwoDocumentsOfEachClient(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := admission.NewDocumentSlots()
+		first, firstWaits, _ := startCall(t.Context(), s, client)
+		second, secondWaits, _ := startCall(t.Context(), s, sameNetwork)
+		if firstWaits() || secondWaits() {
+			t.Fatal("one of two documents waits")
+		}
+		third, thirdWaits, _ := startCall(t.Context(), s, client)
+		other, otherWaits, _ := startCall(t.Context(), s, otherNetwork)
+		if otherWaits() {
+			t.Fatal("the document of another client waits")
+		}
+		if !thirdWaits() {
+			t.Fatal("three documents of a client are prepared at once")
+		}
+		second()
+		if thirdWaits() {
+			t.Fatal("the third document waits after the second was prepared")
+		}
+		first()
+		third()
+		other()
 	})
 }
 
@@ -68,7 +95,7 @@ func TestAcquireIsRateLimitedWhenTheDeadlinePasses(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s := admission.NewSearchLocks()
-		first, _, _ := startSearch(t.Context(), s, client)
+		first, _, _ := startCall(t.Context(), s, client)
 		late, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 		defer cancel()
 		start := time.Now()
@@ -77,7 +104,7 @@ func TestAcquireIsRateLimitedWhenTheDeadlinePasses(t *testing.T) {
 			t.Errorf("after %v: %v", time.Since(start), err)
 		}
 		first()
-		last, waits, _ := startSearch(t.Context(), s, client)
+		last, waits, _ := startCall(t.Context(), s, client)
 		if waits() {
 			t.Error("the search that timed out still holds the lock")
 		}
@@ -92,10 +119,10 @@ func TestAcquireReturnsAtOnceWhenItsContextIsCanceled(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s := admission.NewSearchLocks()
-		first, _, _ := startSearch(t.Context(), s, client)
+		first, _, _ := startCall(t.Context(), s, client)
 		ctx, cancel := context.WithCancel(t.Context())
-		_, _, ended := startSearch(ctx, s, client)
-		third, thirdWaits, _ := startSearch(t.Context(), s, client)
+		_, _, ended := startCall(ctx, s, client)
+		third, thirdWaits, _ := startCall(t.Context(), s, client)
 		cancel()
 		synctest.Wait()
 		select {
