@@ -73,8 +73,8 @@ func ExpectRejected(t *testing.T, cfg any, load func(environ []string) error, in
 }
 
 // WithShared adds to own, the invalid values of a service's own settings by environment variable, those of the sections
-// that services share. A section is named by the prefix of its variables: HTTP, OPS, REDIS, REDIS_CACHE, KAFKA, LOG or
-// TRACING.
+// that services share. A section is named by the prefix of its variables: HTTP, OPS, REDIS, REDIS_CACHE, SESSION,
+// KAFKA, LOG or TRACING.
 func WithShared(own map[string][]string, sections ...string) map[string][]string {
 	for _, section := range sections {
 		for key, values := range sharedCases[strings.TrimSuffix(section, "_CACHE")] {
@@ -115,6 +115,11 @@ var sharedCases = map[string]map[string][]string{
 		"KEY_PREFIX": Words,
 		"POOL_SIZE":  append([]string{"0", "100000"}, Numbers...),
 		"TIMEOUT":    append([]string{"0s", "1h"}, Durations...),
+	},
+	"SESSION": {
+		"IDLE":       append([]string{"0s", "59s", "8761h"}, Durations...),
+		"MAX_AGE":    append([]string{"0s", "59s", "8761h"}, Durations...),
+		"KEY_PREFIX": Words,
 	},
 	"KAFKA": {
 		"BROKERS":     append([]string{",", "a:1,b", `["a:1"]`, "SASL_SSL://a:1"}, ServerAddrs...),
