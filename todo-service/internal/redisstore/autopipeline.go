@@ -138,7 +138,7 @@ func (p *AutoPipeline) roundTrip(ctx context.Context, batch []coalesce.Entry[com
 	// onNoScript the text is not sent: other callers would then find the script known.
 	var unknown []*pipelinedCall
 	for _, c := range calls {
-		if goredis.HasErrorPrefix(c.reply.Err(), "NOSCRIPT") {
+		if err := c.reply.Err(); err != nil && goredis.HasErrorPrefix(err, "NOSCRIPT") {
 			unknown = append(unknown, c)
 		}
 	}
@@ -183,8 +183,12 @@ func (p *AutoPipeline) exec(ctx context.Context, calls []*pipelinedCall, send fu
 // isUnanswered reports whether there was no reply. An error reply is one: Redis
 // refuses at once, so callers may continue to call.
 func (c *pipelinedCall) isUnanswered() bool {
+	err := c.reply.Err()
+	if err == nil {
+		return false
+	}
 	var refused goredis.Error
-	return c.reply.Err() != nil && !errors.As(c.reply.Err(), &refused)
+	return !errors.As(err, &refused)
 }
 
 func (c *pipelinedCall) decodeReply() {
