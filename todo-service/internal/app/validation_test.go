@@ -64,13 +64,9 @@ func TestLoadRefusesInvalidValuesOfEverySetting(t *testing.T) {
 		},
 		"AUTH_OIDC_AUDIENCE": {"todo", " todo", strings.Repeat("a", 256)},
 
-		"SESSION_IDLE":       append([]string{"0s", "59s", "721h", "10000h"}, configtest.Durations...),
-		"SESSION_MAX_AGE":    append([]string{"0s", "59s", "10000h"}, configtest.Durations...),
-		"SESSION_KEY_PREFIX": {"a b", `"app:"`, "it's", "a\tb", strings.Repeat("a", 250)},
-
 		"TRUSTED_PROXIES":      configtest.Networks,
 		"MAX_CONNS_PER_CLIENT": append([]string{"0", "2000000"}, configtest.Numbers...),
 		"MAX_IN_FLIGHT":        append([]string{"0", "7", "2000000"}, configtest.Numbers...),
 		"DRAIN_WAIT":           append([]string{"2h"}, configtest.Durations...),
-	}, "HTTP", "OPS", "REDIS", "REDIS_CACHE", "KAFKA", "LOG", "TRACING"), "REDIS_PASSWORD=kept", "REDIS_KEY_PREFIX={app}", "REDIS_CACHE_PASSWORD=kept")
+	}, "HTTP", "OPS", "REDIS", "REDIS_CACHE", "SESSION", "KAFKA", "LOG", "TRACING"), "REDIS_PASSWORD=kept", "REDIS_KEY_PREFIX={app}", "REDIS_CACHE_PASSWORD=kept")
 }
