@@ -218,19 +218,16 @@ func (f signInFixture) openEvents(ctx context.Context, token string) stream {
 		f.Fatal(err)
 	}
 	r.Header.Set("Authorization", "Bearer "+token)
-	var response *http.Response
+	var lines *bufio.Scanner
 	testenv.Eventually(f.T, "a stream is opened", func() bool {
-		if response, err = http.DefaultClient.Do(r); err == nil && response.StatusCode == http.StatusServiceUnavailable {
-			response.Body.Close()
+		response, err := http.DefaultClient.Do(r)
+		if err != nil {
 			return false
 		}
-		return true
+		f.Cleanup(func() { response.Body.Close() })
+		lines = bufio.NewScanner(response.Body)
+		return response.StatusCode == http.StatusOK
 	})
-	if err != nil {
-		f.Fatal(err)
-	}
-	f.Cleanup(func() { response.Body.Close() })
-	lines := bufio.NewScanner(response.Body)
 	next := func() string {
 		for lines.Scan() {
 			if strings.HasPrefix(lines.Text(), "event: ") {

@@ -35,7 +35,7 @@ func (a *api) watchEvents(w http.ResponseWriter, r *http.Request) error {
 	stream := httpserver.NewStream(w, r, writeStallTimeout)
 	ctx, stop := a.sessionWatcher().Watch(stream.Context())
 	defer stop()
-	changes, err := a.Watch(ctx, a.Owner(ctx), token) //nolint:contextcheck // the context of a stream has no deadline
+	changes, err := a.Watch(ctx, a.Owner(ctx), token)
 	if err != nil {
 		stream.Close(nil)
 		if apperr.Of(err).Kind == apperr.Invalid {
@@ -53,7 +53,7 @@ func (a *api) watchEvents(w http.ResponseWriter, r *http.Request) error {
 		stream.Close(nil)
 		return nil
 	}
-	stream.Close(a.sendEvents(ctx, stream, changes)) //nolint:contextcheck // the context of a stream has no deadline
+	stream.Close(a.sendEvents(ctx, stream, changes))
 	return nil
 }
 
