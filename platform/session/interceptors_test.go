@@ -71,7 +71,7 @@ func TestStreamReturnsWhyItsSessionEndedWhateverTheMethodReturns(t *testing.T) {
 				ended = serve(ctx)
 				<-time.After(time.Second)
 				table.set(func() { table.ended["a"] = true })
-				if err := <-ended; apperr.Of(err).Kind != apperr.Unauthenticated {
+				if err := <-ended; err == nil || apperr.Of(err).Kind != apperr.Unauthenticated {
 					t.Errorf("after the end of its session: %v", err)
 				}
 				disconnect(nil)
