@@ -99,7 +99,7 @@ func (a *api) routeCounts(next http.Handler) http.Handler {
 func (a *api) prefetchList(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if readsCachedList(r) {
-			r = r.WithContext(a.Lists.Prefetch(r.Context(), task.NoOwner))
+			r = r.WithContext(a.Lists.Prefetch(r.Context(), a.Owner(r.Context())))
 		}
 		next.ServeHTTP(w, r)
 	})
