@@ -1,4 +1,4 @@
-// Package apperr defines application errors: nine kinds, independent of any transport.
+// Package apperr defines application errors: ten kinds, independent of any transport.
 // The domain returns them; each transport maps the kinds to its own codes in one table.
 package apperr
 
@@ -21,6 +21,7 @@ const (
 	Unauthenticated                // the caller has not signed in, or its session has ended
 	PermissionDenied               // the caller is known and may not do this
 	NotFound                       // the requested object does not exist
+	AlreadyExists                  // another object has the name that must be unique
 	PreconditionFailed             // the object has another version than the caller expects
 	Gone                           // a resume point that the event log no longer has, or never had
 	RateLimited                    // the caller's quota is used up until RetryAfter has passed

@@ -3,29 +3,25 @@
 // defines what one client is (ClientPrefix), and sets of addresses (Networks).
 package clientlimit
 
-import (
-	"net/netip"
-	"sync"
-)
+import "sync"
 
-// Limiter is a concurrency limiter with the same limit for each client. Its methods may
-// be called concurrently.
-type Limiter struct {
+// Limiter is a concurrency limiter with the same limit for each client. C identifies a
+// client, such as the netip.Prefix of ClientPrefix. Its methods may be called concurrently.
+type Limiter[C comparable] struct {
 	limit int
 
 	mu   sync.Mutex
-	held map[netip.Prefix]int
+	held map[C]int
 }
 
 // New returns a Limiter with the given limit for each client.
-func New(limit int) *Limiter {
-	return &Limiter{limit: limit, held: make(map[netip.Prefix]int)}
+func New[C comparable](limit int) *Limiter[C] {
+	return &Limiter[C]{limit: limit, held: make(map[C]int)}
 }
 
-// Acquire counts one more for the client of addr. It reports whether the limit allows it;
-// if so, the caller must call release once.
-func (l *Limiter) Acquire(addr netip.Addr) (release func(), ok bool) {
-	client := ClientPrefix(addr)
+// Acquire counts one more for the client. It reports whether the limit allows it; if so,
+// the caller must call release once.
+func (l *Limiter[C]) Acquire(client C) (release func(), ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.held[client] >= l.limit {
@@ -35,7 +31,7 @@ func (l *Limiter) Acquire(addr netip.Addr) (release func(), ok bool) {
 	return func() { l.release(client) }, true
 }
 
-func (l *Limiter) release(client netip.Prefix) {
+func (l *Limiter[C]) release(client C) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.held[client]--

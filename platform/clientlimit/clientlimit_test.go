@@ -49,9 +49,10 @@ func TestNetworksContainMappedAndZonedAddresses(t *testing.T) {
 
 func TestLimiterAllowsEachClientUpToTheLimit(t *testing.T) {
 	t.Parallel()
-	l := clientlimit.New(2)
-	one, other := netip.MustParseAddr("2001:db8::1"), netip.MustParseAddr("2001:db8:0:1::1")
-	neighbour := netip.MustParseAddr("2001:db8::2") // of the same client as one
+	l := clientlimit.New[netip.Prefix](2)
+	prefix := func(addr string) netip.Prefix { return clientlimit.ClientPrefix(netip.MustParseAddr(addr)) }
+	one, other := prefix("2001:db8::1"), prefix("2001:db8:0:1::1")
+	neighbour := prefix("2001:db8::2") // of the same client as one
 	release, ok := l.Acquire(one)
 	if _, second := l.Acquire(neighbour); !ok || !second {
 		t.Fatal("a client was rejected below its limit")
@@ -71,8 +72,8 @@ func TestLimiterAllowsEachClientUpToTheLimit(t *testing.T) {
 func TestLimiterHoldsItsLimitForConcurrentCallers(t *testing.T) {
 	t.Parallel()
 	const limit = 7
-	l := clientlimit.New(limit)
-	client := netip.MustParseAddr("192.0.2.7")
+	const client = "a client"
+	l := clientlimit.New[string](limit)
 	for range 50 {
 		var mu sync.Mutex
 		var releases []func()

@@ -17,7 +17,7 @@ import (
 // to all servers together. The client of a connection is its direct peer. The methods
 // may be called concurrently.
 type ConnLimiter struct {
-	clients *Limiter
+	clients *Limiter[netip.Prefix]
 	exempt  Networks
 	log     *slog.Logger
 	warned  atomic.Int64 // Unix time of the last warning, in nanoseconds
@@ -41,7 +41,7 @@ const (
 func NewConnLimiter(perClient int, exempt []netip.Prefix, log *slog.Logger, reg prometheus.Registerer) *ConnLimiter {
 	metrics := promauto.With(reg)
 	return &ConnLimiter{
-		clients: New(perClient),
+		clients: New[netip.Prefix](perClient),
 		exempt:  NewNetworks(exempt),
 		log:     log,
 		open: metrics.NewGaugeVec(prometheus.GaugeOpts{
@@ -65,10 +65,10 @@ func (c *ConnLimiter) Limit(server string, maxConns int) func(net.Listener) net.
 // LimitTotal is Limit with maxConns only: the connections are neither limited by client
 // nor counted for their client.
 func (c *ConnLimiter) LimitTotal(server string, maxConns int) func(net.Listener) net.Listener {
-	return c.limitListener(server, maxConns, New(math.MaxInt))
+	return c.limitListener(server, maxConns, New[netip.Prefix](math.MaxInt))
 }
 
-func (c *ConnLimiter) limitListener(server string, maxConns int, clients *Limiter) func(net.Listener) net.Listener {
+func (c *ConnLimiter) limitListener(server string, maxConns int, clients *Limiter[netip.Prefix]) func(net.Listener) net.Listener {
 	return func(inner net.Listener) net.Listener {
 		// The first refusals are an increase only for a series that was 0 before.
 		for _, limit := range []string{limitOfClient, limitOfServer} {
@@ -88,7 +88,7 @@ func (c *ConnLimiter) limitListener(server string, maxConns int, clients *Limite
 type limitedListener struct {
 	*net.TCPListener
 	conns   *ConnLimiter
-	clients *Limiter
+	clients *Limiter[netip.Prefix]
 	server  string
 	max     int64
 	held    atomic.Int64
@@ -116,7 +116,7 @@ func (l *limitedListener) acquire(conn net.Conn) (release func(), reached string
 	peer, _ := netip.ParseAddrPort(conn.RemoteAddr().String())
 	releaseClient, ok := func() {}, true
 	if !l.conns.exempt.Contains(peer.Addr()) {
-		releaseClient, ok = l.clients.Acquire(peer.Addr())
+		releaseClient, ok = l.clients.Acquire(ClientPrefix(peer.Addr()))
 	}
 	switch {
 	case !ok:

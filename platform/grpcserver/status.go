@@ -21,6 +21,7 @@ var codeOf = map[apperr.Kind]codes.Code{
 	apperr.Unauthenticated:    codes.Unauthenticated,
 	apperr.PermissionDenied:   codes.PermissionDenied,
 	apperr.NotFound:           codes.NotFound,
+	apperr.AlreadyExists:      codes.AlreadyExists,
 	apperr.PreconditionFailed: codes.Aborted,
 	apperr.Gone:               codes.OutOfRange,
 	apperr.RateLimited:        codes.ResourceExhausted,

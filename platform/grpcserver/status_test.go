@@ -56,6 +56,7 @@ func TestStatusMapsEachKindToItsCodeAndDetails(t *testing.T) {
 		"unauthenticated":     {apperr.New(apperr.Unauthenticated, "sign in"), codes.Unauthenticated, "sign in", nil},
 		"permission denied":   {apperr.New(apperr.PermissionDenied, "not yours"), codes.PermissionDenied, "not yours", nil},
 		"not found":           {apperr.New(apperr.NotFound, "no such task"), codes.NotFound, "no such task", nil},
+		"already exists":      {apperr.New(apperr.AlreadyExists, "taken"), codes.AlreadyExists, "taken", nil},
 		"precondition failed": {apperr.New(apperr.PreconditionFailed, "it moved on"), codes.Aborted, "it moved on", nil},
 		"gone":                {apperr.New(apperr.Gone, "too old"), codes.OutOfRange, "too old", nil},
 		"rate limited":        {limited, codes.ResourceExhausted, "too many requests", retry(1500 * time.Millisecond)},

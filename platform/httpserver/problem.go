@@ -31,6 +31,7 @@ var statusOf = map[apperr.Kind]int{
 	apperr.Unauthenticated:    http.StatusUnauthorized,
 	apperr.PermissionDenied:   http.StatusForbidden,
 	apperr.NotFound:           http.StatusNotFound,
+	apperr.AlreadyExists:      http.StatusConflict,
 	apperr.PreconditionFailed: http.StatusPreconditionFailed,
 	apperr.Gone:               http.StatusGone,
 	apperr.RateLimited:        http.StatusTooManyRequests,

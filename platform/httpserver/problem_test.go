@@ -38,6 +38,7 @@ func TestWriteProblemMapsEachKindToItsStatusAndMessage(t *testing.T) {
 		"unauthenticated":     {err: apperr.New(apperr.Unauthenticated, "sign in"), status: 401, title: "Unauthorized", message: "sign in", challenge: "Bearer"},
 		"permission denied":   {err: apperr.New(apperr.PermissionDenied, "not yours"), status: 403, title: "Forbidden", message: "not yours"},
 		"not found":           {err: fmt.Errorf("x: %w", apperr.New(apperr.NotFound, "no such task")), status: 404, title: "Not Found", message: "no such task"},
+		"already exists":      {err: apperr.New(apperr.AlreadyExists, "taken"), status: 409, title: "Conflict", message: "taken"},
 		"precondition failed": {err: apperr.New(apperr.PreconditionFailed, "it moved on"), status: 412, title: "Precondition Failed", message: "it moved on"},
 		"gone":                {err: apperr.New(apperr.Gone, "too old"), status: 410, title: "Gone", message: "too old"},
 		"rate limited":        {err: wait(2100 * time.Millisecond), status: 429, title: "Too Many Requests", message: "too many requests", detail: "too many requests; try again in 3 s", retryAfter: "3"},

@@ -43,7 +43,7 @@ func serve(t *testing.T) *testServer {
 	})
 	listening, err := grpcserver.Listen(grpcserver.Defaults("127.0.0.1:0"), unlimited, grpcserver.Telemetry{
 		Log: slog.New(slog.DiscardHandler), Registry: prometheus.NewRegistry(), Tracer: noop.NewTracerProvider(),
-	}, api.Register, api.RateLimit()...)
+	}, api.Register, api.Interceptors()...)
 	if err != nil {
 		t.Fatal(err)
 	}

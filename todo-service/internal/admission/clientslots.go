@@ -3,13 +3,12 @@ package admission
 import (
 	"context"
 	"errors"
-	"net/netip"
 	"sync"
 
 	"golang.org/x/sync/semaphore"
 
 	"example.com/todo/platform/apperr"
-	"example.com/todo/platform/clientlimit"
+	"example.com/todo/todo-service/internal/ratelimit"
 )
 
 // ClientSlots is a keyed semaphore with the same number of slots for each client. A client
@@ -19,7 +18,7 @@ type ClientSlots struct {
 	refusal   string // message for a client that waited in vain
 
 	mu      sync.Mutex
-	clients map[netip.Prefix]*clientSemaphore // that hold a slot or wait for one
+	clients map[ratelimit.Client]*clientSemaphore // that hold a slot or wait for one
 }
 
 // clientSemaphore has the slots of one client.
@@ -40,14 +39,13 @@ func NewDocumentSlots() *ClientSlots {
 }
 
 func newClientSlots(perClient int64, refusal string) *ClientSlots {
-	return &ClientSlots{perClient: perClient, refusal: refusal, clients: make(map[netip.Prefix]*clientSemaphore)}
+	return &ClientSlots{perClient: perClient, refusal: refusal, clients: make(map[ratelimit.Client]*clientSemaphore)}
 }
 
-// Acquire waits for a slot of the client at addr. The caller must call release once. If
-// ctx is canceled first, the error is ctx's; if its deadline passes first, the error is
+// Acquire waits for a slot of the client. The caller must call release once. If ctx is
+// canceled first, the error is ctx's; if its deadline passes first, the error is
 // apperr.RateLimited.
-func (s *ClientSlots) Acquire(ctx context.Context, addr netip.Addr) (release func(), err error) {
-	client := clientlimit.ClientPrefix(addr)
+func (s *ClientSlots) Acquire(ctx context.Context, client ratelimit.Client) (release func(), err error) {
 	s.mu.Lock()
 	slots := s.clients[client]
 	if slots == nil {

@@ -11,22 +11,24 @@ import (
 
 	"example.com/todo/platform/apperr"
 	"example.com/todo/todo-service/internal/admission"
+	"example.com/todo/todo-service/internal/ratelimit"
 )
 
 var (
-	client       = netip.MustParseAddr("2001:db8::1")
-	sameNetwork  = netip.MustParseAddr("2001:db8::2")
-	otherNetwork = netip.MustParseAddr("2001:db8:0:1::1")
-	noAddress    netip.Addr
+	client       = ratelimit.NewClient(0, netip.MustParseAddr("2001:db8::1"))
+	sameNetwork  = ratelimit.NewClient(0, netip.MustParseAddr("2001:db8::2"))
+	otherNetwork = ratelimit.NewClient(0, netip.MustParseAddr("2001:db8:0:1::1"))
+	noAddress    = ratelimit.NewClient(0, netip.Addr{})
+	user         = ratelimit.NewClient(7, netip.MustParseAddr("2001:db8::1"))
 )
 
 // startCall acquires a slot in the background. waiting reports whether it still waits, and
 // ended gets the result.
-func startCall(ctx context.Context, s *admission.ClientSlots, addr netip.Addr) (release func(), waiting func() bool, ended <-chan error) {
+func startCall(ctx context.Context, s *admission.ClientSlots, client ratelimit.Client) (release func(), waiting func() bool, ended <-chan error) {
 	got := make(chan error, 1)
 	var unlock func()
 	go func() {
-		release, err := s.Acquire(ctx, addr)
+		release, err := s.Acquire(ctx, client)
 		unlock = release
 		got <- err
 	}()
@@ -43,8 +45,8 @@ func TestSearchLocksAllowOneSearchOfEachClient(t *testing.T) {
 			t.Fatal("the first search waits")
 		}
 		second, secondWaits, _ := startCall(t.Context(), s, sameNetwork)
-		for name, addr := range map[string]netip.Addr{"another client": otherNetwork, "one without an address": noAddress} {
-			if _, waits, _ := startCall(t.Context(), s, addr); waits() {
+		for name, other := range map[string]ratelimit.Client{"another client": otherNetwork, "one without an address": noAddress, "a user": user} {
+			if _, waits, _ := startCall(t.Context(), s, other); waits() {
 				t.Errorf("%s waits", name)
 			}
 		}

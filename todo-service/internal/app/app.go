@@ -80,25 +80,20 @@ func Run(ctx context.Context, cfg Config) error {
 	defer producer.Close()
 
 	store := pgstore.New(db)
-	lists, limiter := newCacheAndLimiter(cache, cachePrefix, cfg.RateLimit, log, registry)
-	feed := redisstore.NewFeed(state, cfg.Redis.KeyPrefix)
-	relay := newRelay(cfg.Kafka, store, producer, toLiveFeed(lists, feed), log, registry)
-	tasks := newService(cfg, store, relay, lists, registry)
-	hub, streams := watch.NewHub(feed, store, log, registry), watch.NewStreams(cfg.Watch, registry)
-	clientIPs := clientip.New(cfg.TrustedProxies)
-
-	telemetry := httpserver.Telemetry{Log: log, Registry: registry, Tracer: tracer}
-	httpServer, err := httpserver.Listen(cfg.HTTP, conns.Limit("http", cfg.HTTP.MaxConns), httpserver.Instrument(newPageAndAPI(cfg.Web, log, httpapi.Config{
-		Tasks: tasks, Owner: ownerFrom, Lists: lists, Allow: limiter.Allow, ClientIP: clientIPs.FromHTTP,
-		Watch: hub.Watch, AcquireStream: streams.Acquire, AcquireSearch: admission.NewSearchLocks().Acquire,
-	}), cfg.HTTP, telemetry))
+	caches := newCaches(cache, cachePrefix, cfg.RateLimit, log, registry)
+	signIn, err := newSignIn(cfg, store, state, caches, log, registry)
 	if err != nil {
 		return err
 	}
-	grpcAPI := grpcapi.New(grpcapi.Config{
-		Tasks: tasks, Owner: ownerFrom, Allow: limiter.Allow, ClientIP: clientIPs.FromGRPC, Watch: hub.Watch, AcquireStream: streams.Acquire,
-	})
-	rpc, err := grpcserver.Listen(cfg.GRPC, conns.Limit("grpc", cfg.GRPC.MaxConns), grpcserver.Telemetry(telemetry), grpcAPI.Register, grpcAPI.RateLimit()...)
+	feed := redisstore.NewFeed(state, cfg.Redis.KeyPrefix)
+	relay := newRelay(cfg.Kafka, store, producer, toLiveFeed(caches.lists, feed), log, registry)
+	tasks := newService(cfg, store, relay, caches.lists, registry)
+	hub, streams := watch.NewHub(feed, store, log, registry), watch.NewStreams(cfg.Watch, registry)
+
+	httpServer, rpc, err := listen(cfg, conns, httpserver.Telemetry{Log: log, Registry: registry, Tracer: tracer}, httpapi.Config{
+		Tasks: tasks, Owner: ownerFrom, Lists: caches.lists, Allow: caches.limiter.Allow, ClientIP: clientip.New(cfg.TrustedProxies).FromHTTP,
+		Watch: hub.Watch, AcquireStream: streams.Acquire, AcquireSearch: admission.NewSearchLocks().Acquire, SignIn: signIn.forHTTP(),
+	}, signIn.forGRPC())
 	if err != nil {
 		return err
 	}
@@ -110,11 +105,26 @@ func Run(ctx context.Context, cfg Config) error {
 	log.InfoContext(ctx, "serving", "http", httpServer.Addr(), "grpc", rpc.Addr(), "ops", opsServer.Addr())
 	return lifecycle.Run(ctx,
 		append(topologies, schema, opsServer.FailReadiness(cfg.DrainWait), opsServer.MirrorReadiness(rpc.SetServing), lifecycle.Func(httpServer.AnnounceClose)),
-		lifecycle.Stage{hub}, // before the listeners: its streams end with a token, not with a cut connection
+		append(signIn.parts(), hub), // before the listeners: its streams end with a token, not with a cut connection
 		lifecycle.Stage{httpServer, rpc},
 		append(newPurger(cfg, store, state, log, registry), relay, newKeyJanitor(store, log, registry)),
 		lifecycle.Stage{opsServer},
 	)
+}
+
+// listen returns the servers of HTTP and gRPC. They have the same dependencies.
+func listen(cfg Config, conns *clientlimit.ConnLimiter, telemetry httpserver.Telemetry, deps httpapi.Config, signIn *grpcapi.SignIn) (*httpserver.Server, *grpcserver.Server, error) {
+	pageAndAPI := httpserver.Instrument(newPageAndAPI(cfg.Web, telemetry.Log, deps), cfg.HTTP, telemetry)
+	httpServer, err := httpserver.Listen(cfg.HTTP, conns.Limit("http", cfg.HTTP.MaxConns), pageAndAPI)
+	if err != nil {
+		return nil, nil, err
+	}
+	grpcAPI := grpcapi.New(grpcapi.Config{
+		Tasks: deps.Tasks, Owner: deps.Owner, Allow: deps.Allow, ClientIP: clientip.New(cfg.TrustedProxies).FromGRPC,
+		Watch: deps.Watch, AcquireStream: deps.AcquireStream, SignIn: signIn,
+	})
+	rpc, err := grpcserver.Listen(cfg.GRPC, conns.Limit("grpc", cfg.GRPC.MaxConns), grpcserver.Telemetry(telemetry), grpcAPI.Register, grpcAPI.Interceptors()...)
+	return httpServer, rpc, err
 }
 
 // newPageAndAPI returns the handler of the page and of the API, which share a port.
@@ -124,6 +134,9 @@ func newPageAndAPI(cfg web.Config, log *slog.Logger, deps httpapi.Config) http.H
 		Tasks: deps.Tasks, Owner: deps.Owner, Allow: deps.Allow, ClientIP: deps.ClientIP, AcquireSearch: deps.AcquireSearch,
 		AcquireDocument: admission.NewDocumentSlots().Acquire, Now: time.Now, Log: log,
 	})
+	if deps.SignIn != nil {
+		page = requireSession(deps.SignIn.Credentials, page)
+	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		// Before the rate limit of the API, which does not count documents and assets.
 		if web.Serves(r.URL.Path) {
@@ -134,12 +147,22 @@ func newPageAndAPI(cfg web.Config, log *slog.Logger, deps httpapi.Config) http.H
 	})
 }
 
-// newCacheAndLimiter returns list cache and rate limiter over one pipeline: their commands
-// share round trips to Redis.
-func newCacheAndLimiter(cache goredis.UniversalClient, prefix string, limit redisstore.LimiterConfig, log *slog.Logger, registry *prometheus.Registry) (*redisstore.ListCache, *redisstore.Limiter) {
-	pipeline := redisstore.NewAutoPipeline(cache)
-	lists := redisstore.NewListCache(pipeline, prefix, log, registry)
-	return lists, redisstore.NewLimiter(pipeline, prefix, limit, log, registry)
+// caches are list cache and rate limiter over one pipeline: their commands share round
+// trips to Redis.
+type caches struct {
+	client   goredis.UniversalClient
+	pipeline *redisstore.AutoPipeline
+	lists    *redisstore.ListCache
+	limiter  *redisstore.Limiter
+}
+
+func newCaches(client goredis.UniversalClient, prefix string, limit redisstore.LimiterConfig, log *slog.Logger, registry *prometheus.Registry) caches {
+	pipeline := redisstore.NewAutoPipeline(client)
+	return caches{
+		client: client, pipeline: pipeline,
+		lists:   redisstore.NewListCache(pipeline, prefix, log, registry),
+		limiter: redisstore.NewLimiter(pipeline, prefix, limit, log, registry),
+	}
 }
 
 func newRelay(cfg kafka.Config, store *pgstore.Store, producer *producer.Producer, live outbox.Sender, log *slog.Logger, registry *prometheus.Registry) *outbox.Relay {

@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"errors"
 	"net/netip"
+	"slices"
 	"time"
 
 	"example.com/todo/platform/config"
@@ -16,7 +17,9 @@ import (
 	"example.com/todo/platform/ops"
 	"example.com/todo/platform/postgres"
 	"example.com/todo/platform/redis"
+	"example.com/todo/platform/session"
 	"example.com/todo/platform/tracing"
+	"example.com/todo/todo-service/internal/oidcverifier"
 	"example.com/todo/todo-service/internal/pgstore"
 	"example.com/todo/todo-service/internal/redisstore"
 	"example.com/todo/todo-service/internal/watch"
@@ -39,6 +42,8 @@ type Config struct {
 	Outbox         OutboxConfig             `config:"outbox"`
 	Watch          watch.Config             `config:"watch"`
 	Web            web.Config               `config:"web"`
+	Auth           AuthConfig               `config:"auth"`
+	Session        session.Config           `config:"session"`
 	TrustedProxies []netip.Prefix           `config:"trusted_proxies"`
 
 	MaxConnsPerClient int            `config:"max_conns_per_client"` // over HTTP and gRPC together, except of trusted proxies
@@ -63,6 +68,35 @@ func (c RedisCacheConfig) Validate() error {
 	cfg.Addr = cmp.Or(cfg.Addr, placeholderAddr)
 	cfg.KeyPrefix += "{-}"
 	return cfg.Validate()
+}
+
+// AuthConfig says whether clients sign in, and by what.
+type AuthConfig struct {
+	Mode   string              `config:"mode"`   // off or on
+	SignUp string              `config:"signup"` // open: clients may make users; or closed
+	OIDC   oidcverifier.Config `config:"oidc"`   // whose tokens are exchanged for sessions
+}
+
+// Validate returns an error for a mode that there is not.
+func (c AuthConfig) Validate() error {
+	var errs []error
+	if c.Mode != "off" && c.Mode != "on" {
+		errs = append(errs, config.Invalid("mode", "must be off or on"))
+	}
+	if c.SignUp != "open" && c.SignUp != "closed" {
+		errs = append(errs, config.Invalid("signup", "must be open or closed"))
+	}
+	return errors.Join(errs...)
+}
+
+// hasSignIn reports whether requests need a session.
+func (c Config) hasSignIn() bool { return c.Auth.Mode == "on" }
+
+// sessions returns the settings of the store of sessions.
+func (c Config) sessions() session.Config {
+	sessions := c.Session
+	sessions.KeyPrefix = cmp.Or(sessions.KeyPrefix, c.Redis.KeyPrefix)
+	return sessions
 }
 
 // OutboxConfig says how long the database keeps events.
@@ -99,6 +133,12 @@ func (c Config) Validate() error {
 	}
 	if c.Postgres.MaxConns <= pgstore.RelayConns {
 		errs = append(errs, config.Invalid("postgres.max_conns", "must be at least %d: the relay uses %d at a time", pgstore.RelayConns+1, pgstore.RelayConns))
+	}
+	if c.hasSignIn() && slices.Contains(c.HTTP.CORSOrigins, "*") {
+		errs = append(errs, config.Invalid("http.cors_origins", "must list the origins, because auth.mode is on: any page could use the cookie of a session"))
+	}
+	if c.Session.KeyPrefix != "" {
+		errs = append(errs, c.Redis.CheckPrefix("session.key_prefix", c.Session.KeyPrefix))
 	}
 	cache, prefix := c.cacheRedis()
 	key := "redis_cache.key_prefix"
@@ -147,6 +187,8 @@ func Defaults() Config {
 		Kafka:      kafka.Defaults(name),
 		RateLimit:  redisstore.LimiterConfig{Requests: 60, Window: time.Minute},
 		Watch:      watch.Config{MaxWatchers: 10_000, MaxPerClient: 32},
+		Auth:       AuthConfig{Mode: "off", SignUp: "closed"},
+		Session:    session.Defaults(),
 
 		MaxConnsPerClient: 256,
 

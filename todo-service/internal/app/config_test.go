@@ -65,11 +65,25 @@ func TestLoadRefusesAKeyPrefixWithoutHashTagForACluster(t *testing.T) {
 		"a cluster for the cache, with its tag": {[]string{other, "REDIS_KEY_PREFIX={todo}"}, ""},
 		"two clusters":                          {[]string{cluster, other, "REDIS_KEY_PREFIX={todo}", "REDIS_CACHE_KEY_PREFIX={cache}"}, ""},
 		"Sentinels":                             {[]string{cluster, "REDIS_MASTER=main"}, ""},
+		"sessions in it under another prefix":   {[]string{cluster, "REDIS_KEY_PREFIX={todo}", "SESSION_KEY_PREFIX=other:"}, "session.key_prefix"},
 	} {
 		_, err := Load("", tt.environ)
 		if tt.key == "" && err != nil || tt.key != "" && (err == nil || !strings.HasPrefix(err.Error(), tt.key+": ") || strings.Contains(err.Error(), "\n")) {
 			t.Errorf("%s: got %v, want an error about %q", name, err, tt.key)
 		}
+	}
+}
+
+func TestLoadRefusesSignInWithPagesOfEveryOrigin(t *testing.T) {
+	t.Parallel()
+	for origins, want := range map[string]string{"*": "http.cors_origins: ", "https://app.example.com": ""} {
+		_, err := Load("", []string{"AUTH_MODE=on", "HTTP_CORS_ORIGINS=" + origins})
+		if (err == nil) != (want == "") || err != nil && (!strings.HasPrefix(err.Error(), want) || strings.Contains(err.Error(), "\n")) {
+			t.Errorf("%s: got %v, want an error about %q", origins, err, want)
+		}
+	}
+	if _, err := Load("", []string{"HTTP_CORS_ORIGINS=*"}); err != nil {
+		t.Errorf("without sign-in: %v", err)
 	}
 }
 

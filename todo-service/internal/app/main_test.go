@@ -12,6 +12,7 @@ func TestMain(m *testing.M) {
 	processtest.Main(m, func() int {
 		p := command.New(name, "Serves tasks", Load, Run)
 		p.Add("migrate", "Bring the database's schema up to date", Migrate)
+		AddUserCommands(p)
 		return p.Main()
 	})
 }

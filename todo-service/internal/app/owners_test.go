@@ -99,7 +99,7 @@ func newTwoUsers(t *testing.T) *twoUsers {
 		Allow:         func(context.Context, netip.Addr) ratelimit.Decision { return ratelimit.Decision{Allowed: true} },
 		ClientIP:      func(*http.Request) netip.Addr { return netip.MustParseAddr("192.0.2.1") },
 		Watch:         hub.Watch,
-		AcquireStream: func(netip.Addr) (func(), error) { return func() {}, nil },
+		AcquireStream: func(ratelimit.Client) (func(), error) { return func() {}, nil },
 		AcquireSearch: admission.NewSearchLocks().Acquire,
 	})
 	return s

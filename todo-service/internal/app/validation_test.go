@@ -1,6 +1,7 @@
 package app
 
 import (
+	"strings"
 	"testing"
 
 	"example.com/todo/platform/config/configtest"
@@ -50,9 +51,22 @@ func TestLoadRefusesInvalidValuesOfEverySetting(t *testing.T) {
 			"http://localhost:8081/#a", "http://localhost:8081/?days=30", "http://localhost:8081\n", "http://a;script-src", "javascript:alert(1)", "http://127.1:8081", "http://[::1]:8081",
 		},
 
+		"WEB_PUBLIC_URL": {
+			`"https://todo.example.com"`, "todo.example.com", "//todo.example.com", "ftp://todo.example.com", "https://", "https://todo.example.com:0", "https://me:hunter2@todo.example.com",
+			"https://todo.example.com/#a", "https://todo.example.com/?a=b", "https://127.1",
+		},
+
+		"AUTH_MODE":   {"On", "true", "1", "yes", " on", `"on"`},
+		"AUTH_SIGNUP": {"Open", "on", "true", "1", " open"},
+		"AUTH_OIDC_ISSUER": {
+			`"https://issuer.example.com"`, "issuer.example.com", "http://issuer.example.com", "http://127.0.0.1.example.com", "ftp://localhost", "https://", "https://issuer.example.com:0",
+			"https://me:hunter2@issuer.example.com", "https://issuer.example.com/#a", "https://issuer.example.com/?a=b", "https://issuer.example.com?",
+		},
+		"AUTH_OIDC_AUDIENCE": {"todo", " todo", strings.Repeat("a", 256)},
+
 		"TRUSTED_PROXIES":      configtest.Networks,
 		"MAX_CONNS_PER_CLIENT": append([]string{"0", "2000000"}, configtest.Numbers...),
 		"MAX_IN_FLIGHT":        append([]string{"0", "7", "2000000"}, configtest.Numbers...),
 		"DRAIN_WAIT":           append([]string{"2h"}, configtest.Durations...),
-	}, "HTTP", "OPS", "REDIS", "REDIS_CACHE", "KAFKA", "LOG", "TRACING"), "REDIS_PASSWORD=kept", "REDIS_KEY_PREFIX={app}", "REDIS_CACHE_PASSWORD=kept")
+	}, "HTTP", "OPS", "REDIS", "REDIS_CACHE", "SESSION", "KAFKA", "LOG", "TRACING"), "REDIS_PASSWORD=kept", "REDIS_KEY_PREFIX={app}", "REDIS_CACHE_PASSWORD=kept")
 }

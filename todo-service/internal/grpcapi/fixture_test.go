@@ -47,15 +47,20 @@ func unlimited(l net.Listener) net.Listener { return l }
 func newFixture(t testing.TB) *apiFixture { return newFixtureOver(t, memstore.New()) }
 
 func newFixtureOver(t testing.TB, store task.Store) *apiFixture {
+	return newFixtureWith(t, store, func(*apiFixture) *grpcapi.SignIn { return nil })
+}
+
+func newFixtureWith(t testing.TB, store task.Store, signIn func(*apiFixture) *grpcapi.SignIn) *apiFixture {
 	s := &apiFixture{store: store, watcher: &fakeWatcher{}, limiter: &fakeLimiter{decision: ratelimit.Decision{Allowed: true}}, metrics: prometheus.NewRegistry()}
 	tasks := task.NewService(s.store, func() time.Time { return start }, func(context.Context, task.Owner, string) {})
 	api := grpcapi.New(grpcapi.Config{
 		Tasks: tasks, Owner: func(context.Context) task.Owner { return owner }, Allow: s.limiter.Allow, ClientIP: clientip.Resolver{}.FromGRPC, Watch: s.watcher.Watch,
 		AcquireStream: watch.NewStreams(watch.Config{MaxWatchers: maxStreams, MaxPerClient: maxStreams - 1}, s.metrics).Acquire,
+		SignIn:        signIn(s),
 	})
 	server, err := grpcserver.Listen(grpcserver.Defaults("127.0.0.1:0"), unlimited, grpcserver.Telemetry{
 		Log: slog.New(slog.DiscardHandler), Registry: prometheus.NewRegistry(), Tracer: noop.NewTracerProvider(),
-	}, api.Register, api.RateLimit()...)
+	}, api.Register, api.Interceptors()...)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -5,38 +5,56 @@ import (
 	"strings"
 
 	"google.golang.org/grpc"
+
+	"example.com/todo/platform/session"
+	"example.com/todo/todo-service/internal/ratelimit"
 )
 
-// RateLimit returns the interceptors that limit clients. Each unary call and each stream
-// counts as one request, except health and reflection. Streams, those of health and
-// reflection too, are also limited in number. At a limit the error is apperr.RateLimited.
-func (s *Server) RateLimit() []grpc.ServerOption {
-	return []grpc.ServerOption{grpc.ChainUnaryInterceptor(s.limitUnary), grpc.ChainStreamInterceptor(s.limitStream)}
+// Interceptors returns the interceptors that authenticate calls and limit clients. Each
+// unary call and each stream counts as one request, except health and reflection. Streams,
+// those of health and reflection too, are also limited in number. At a limit the error is
+// apperr.RateLimited.
+func (s *Server) Interceptors() []grpc.ServerOption {
+	unary, stream := s.countUnary, s.countStream
+	if s.cfg.SignIn != nil {
+		authenticator := s.newAuthenticator()
+		unary, stream = authenticator.unary, authenticator.stream
+	}
+	return []grpc.ServerOption{grpc.ChainUnaryInterceptor(unary), grpc.ChainStreamInterceptor(stream, s.limitStreams)}
 }
 
-func (s *Server) limitUnary(ctx context.Context, req any, info *grpc.UnaryServerInfo, next grpc.UnaryHandler) (any, error) {
+func (s *Server) countUnary(ctx context.Context, req any, info *grpc.UnaryServerInfo, next grpc.UnaryHandler) (any, error) {
 	if err := s.countCall(ctx, info.FullMethod); err != nil {
 		return nil, err
 	}
 	return next(ctx, req)
 }
 
-func (s *Server) limitStream(srv any, stream grpc.ServerStream, info *grpc.StreamServerInfo, next grpc.StreamHandler) error {
+func (s *Server) countStream(srv any, stream grpc.ServerStream, info *grpc.StreamServerInfo, next grpc.StreamHandler) error {
 	if err := s.countCall(stream.Context(), info.FullMethod); err != nil {
 		return err
 	}
-	release, err := s.cfg.AcquireStream(s.cfg.ClientIP(stream.Context()))
+	return next(srv, stream)
+}
+
+// countCall counts the call against the rate limit of its client's address.
+func (s *Server) countCall(ctx context.Context, method string) error {
+	if isUncounted(method) {
+		return nil
+	}
+	return s.cfg.Allow(ctx, s.cfg.ClientIP(ctx)).Err()
+}
+
+// isUncounted reports whether calls of the method do not count: health and reflection.
+func isUncounted(method string) bool { return strings.HasPrefix(method, "/grpc.") }
+
+// limitStreams limits the number of streams.
+func (s *Server) limitStreams(srv any, stream grpc.ServerStream, _ *grpc.StreamServerInfo, next grpc.StreamHandler) error {
+	ctx := stream.Context()
+	release, err := s.cfg.AcquireStream(ratelimit.NewClient(session.UserFrom(ctx).ID, s.cfg.ClientIP(ctx)))
 	if err != nil {
 		return err
 	}
 	defer release()
 	return next(srv, stream)
-}
-
-// countCall counts the call against its client's rate limit.
-func (s *Server) countCall(ctx context.Context, method string) error {
-	if strings.HasPrefix(method, "/grpc.") { // health and reflection
-		return nil
-	}
-	return s.cfg.Allow(ctx, s.cfg.ClientIP(ctx)).Err()
 }

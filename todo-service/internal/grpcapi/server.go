@@ -33,7 +33,9 @@ type Config struct {
 	Watch func(ctx context.Context, owner task.Owner, token string) (iter.Seq2[task.Announcement, error], error)
 	// AcquireStream counts a stream until release is called; at a limit, in total or of the
 	// client, the error is apperr.RateLimited.
-	AcquireStream func(client netip.Addr) (release func(), err error)
+	AcquireStream func(client ratelimit.Client) (release func(), err error)
+	// SignIn is nil where there is no sign-in.
+	SignIn *SignIn
 }
 
 // Server is the gRPC service TaskService.

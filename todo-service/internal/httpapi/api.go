@@ -13,6 +13,7 @@ import (
 
 	"example.com/todo/platform/apperr"
 	"example.com/todo/platform/httpserver"
+	"example.com/todo/platform/session"
 	"example.com/todo/todo-service/internal/eventcodec"
 	"example.com/todo/todo-service/internal/httpapi/docs"
 	"example.com/todo/todo-service/internal/listcache"
@@ -43,10 +44,12 @@ type Config struct {
 	Watch func(ctx context.Context, owner task.Owner, token string) (iter.Seq2[task.Announcement, error], error)
 	// AcquireStream counts a stream until release is called; at a limit, in total or of the
 	// client, the error is apperr.RateLimited.
-	AcquireStream func(client netip.Addr) (release func(), err error)
+	AcquireStream func(client ratelimit.Client) (release func(), err error)
 	// AcquireSearch waits until the client's other search calls release; if ctx ends first,
 	// it returns an error.
-	AcquireSearch func(ctx context.Context, client netip.Addr) (release func(), err error)
+	AcquireSearch func(ctx context.Context, client ratelimit.Client) (release func(), err error)
+	// SignIn is nil where there is no sign-in.
+	SignIn *SignIn
 }
 
 type api struct {
@@ -68,7 +71,12 @@ func New(cfg Config) http.Handler {
 	mux.Handle("GET /tasks/{id}/events", handler(a.listTaskEvents))
 	mux.Handle("GET /events", handler(a.watchEvents))
 	docs.Register(mux)
-	return a.prefetchList(a.limitRate(rejectUncleanPaths(a.routeCounts(httpserver.Routes(mux)))))
+	routes := rejectUncleanPaths(a.routeCounts(httpserver.Routes(mux)))
+	if a.SignIn != nil {
+		a.registerSignIn(mux)
+		return a.authenticate(routes)
+	}
+	return a.prefetchList(a.limitRate(routes))
 }
 
 // routeCounts routes /tasks/counts, and passes every other path to next.
@@ -90,11 +98,21 @@ func (a *api) routeCounts(next http.Handler) http.Handler {
 // both commands share one round trip to Redis.
 func (a *api) prefetchList(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path == "/tasks" && r.URL.RawQuery == "" && r.Method == http.MethodGet {
+		if readsCachedList(r) {
 			r = r.WithContext(a.Lists.Prefetch(r.Context(), a.Owner(r.Context())))
 		}
 		next.ServeHTTP(w, r)
 	})
+}
+
+// readsCachedList reports whether the request reads the unfiltered list.
+func readsCachedList(r *http.Request) bool {
+	return r.URL.Path == "/tasks" && r.URL.RawQuery == "" && r.Method == http.MethodGet
+}
+
+// client returns what the limits of a request's client count.
+func (a *api) client(r *http.Request) ratelimit.Client {
+	return ratelimit.NewClient(session.UserFrom(r.Context()).ID, a.ClientIP(r))
 }
 
 // rejectUncleanPaths responds 404 to a path that is not in clean form. http.ServeMux would

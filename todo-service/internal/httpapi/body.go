@@ -72,14 +72,22 @@ func readChange(w http.ResponseWriter, r *http.Request) (task.Change, error) {
 // readEmptyBody checks the body of a request that needs none. If there is a body, it must
 // be valid JSON of an accepted content type, and an object without members.
 func readEmptyBody(w http.ResponseWriter, r *http.Request, alsoAccept ...string) error {
-	if r.ContentLength < 0 { // chunked: only a read tells whether there is a body
-		body := bufio.NewReader(r.Body)
-		if _, err := body.Peek(1); errors.Is(err, io.EOF) {
-			return nil
-		}
-		r.Body = io.NopCloser(body) // the server closes the original body
-	} else if r.ContentLength == 0 {
+	if !hasBody(r) {
 		return nil
 	}
 	return httpserver.ReadJSON(w, r, maxBody, &struct{}{}, alsoAccept...)
+}
+
+// hasBody reports whether the request has a body of at least one byte.
+func hasBody(r *http.Request) bool {
+	if r.ContentLength >= 0 {
+		return r.ContentLength > 0
+	}
+	// A chunked body: only a read tells.
+	body := bufio.NewReader(r.Body)
+	if _, err := body.Peek(1); errors.Is(err, io.EOF) {
+		return false
+	}
+	r.Body = io.NopCloser(body) // the server closes the original body
+	return true
 }

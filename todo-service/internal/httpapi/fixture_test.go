@@ -59,6 +59,10 @@ func newFixture() *apiFixture {
 }
 
 func newFixtureOver(store task.Store) *apiFixture {
+	return newFixtureWith(store, func(*apiFixture) *httpapi.SignIn { return nil })
+}
+
+func newFixtureWith(store task.Store, signIn func(*apiFixture) *httpapi.SignIn) *apiFixture {
 	s := &apiFixture{lists: &fakeListCache{}, limiter: &fakeLimiter{decision: allowed}, watcher: &fakeWatcher{}}
 	tasks := task.NewService(store, func() time.Time { return start }, s.lists.invalidate)
 	telemetry := httpserver.Telemetry{
@@ -70,6 +74,7 @@ func newFixtureOver(store task.Store) *apiFixture {
 		Tasks: tasks, Owner: func(context.Context) task.Owner { return task.NoOwner }, Lists: s.lists, Allow: s.limiter.Allow, Watch: s.watcher.Watch, AcquireSearch: admission.NewSearchLocks().Acquire,
 		ClientIP:      clientip.New([]netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}).FromHTTP,
 		AcquireStream: watch.NewStreams(watch.Config{MaxWatchers: maxStreams, MaxPerClient: maxStreams - 1}, telemetry.Registry).Acquire,
+		SignIn:        signIn(s),
 	})
 	cfg := httpserver.Defaults(":0")
 	cfg.AllowedHosts = []string{"example.com"} // httptest's

@@ -70,7 +70,7 @@ func (a *api) countTasks(w http.ResponseWriter, r *http.Request) error {
 
 // search returns a page of a search, after the client's other search.
 func (a *api) search(r *http.Request, owner task.Owner, query task.Query) (listcache.Entry, error) {
-	release, err := a.AcquireSearch(r.Context(), a.ClientIP(r))
+	release, err := a.AcquireSearch(r.Context(), a.client(r))
 	if err != nil {
 		return listcache.Entry{}, err
 	}

@@ -31,10 +31,12 @@ func writeConditional(w http.ResponseWriter, r *http.Request, body []byte, etag 
 }
 
 // setETag sets the entity tag. With no-cache, a client or proxy that stores the response
-// must revalidate it before each use.
+// must revalidate it before each use. A personal response has that already.
 func setETag(header http.Header, etag string) {
 	header["Etag"] = []string{etag}
-	header["Cache-Control"] = []string{"no-cache"}
+	if _, personal := header["Cache-Control"]; !personal {
+		header["Cache-Control"] = []string{"no-cache"}
+	}
 }
 
 func writeJSON(w http.ResponseWriter, status int, body []byte) {

@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"context"
 	"fmt"
 	"iter"
 	"math"
@@ -10,6 +11,7 @@ import (
 
 	"example.com/todo/platform/apperr"
 	"example.com/todo/platform/httpserver"
+	"example.com/todo/platform/session"
 	"example.com/todo/todo-service/internal/eventcodec"
 	"example.com/todo/todo-service/internal/task"
 )
@@ -25,13 +27,15 @@ func (a *api) watchEvents(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	release, err := a.AcquireStream(a.ClientIP(r))
+	release, err := a.AcquireStream(a.client(r))
 	if err != nil {
 		return err
 	}
 	defer release()
 	stream := httpserver.NewStream(w, r, writeStallTimeout)
-	changes, err := a.Watch(stream.Context(), a.Owner(stream.Context()), token)
+	ctx, stop := a.sessionWatcher().Watch(stream.Context())
+	defer stop()
+	changes, err := a.Watch(ctx, a.Owner(ctx), token)
 	if err != nil {
 		stream.Close(nil)
 		if apperr.Of(err).Kind == apperr.Invalid {
@@ -49,20 +53,35 @@ func (a *api) watchEvents(w http.ResponseWriter, r *http.Request) error {
 		stream.Close(nil)
 		return nil
 	}
-	stream.Close(a.sendEvents(stream, changes))
+	stream.Close(a.sendEvents(ctx, stream, changes))
 	return nil
 }
 
-// sendEvents writes changes until the sequence ends. It returns nil if the client has
-// disconnected.
-func (a *api) sendEvents(stream *httpserver.Stream, changes iter.Seq2[task.Announcement, error]) error {
+// sessionWatcher returns what ends streams with their session, or nil, which ends none.
+func (a *api) sessionWatcher() *session.Watcher {
+	if a.SignIn == nil {
+		return nil
+	}
+	return a.SignIn.Credentials.Watcher
+}
+
+// sendEvents writes changes until the sequence ends, as it does with ctx. It returns nil if
+// the client has disconnected.
+func (a *api) sendEvents(ctx context.Context, stream *httpserver.Stream, changes iter.Seq2[task.Announcement, error]) error {
 	position := int64(0)
 	for change, err := range changes {
 		if stream.Context().Err() != nil {
 			return nil // the client has disconnected
 		}
+		if ctx.Err() != nil {
+			err = context.Cause(ctx)
+		}
 		if err != nil {
 			reason := apperr.Of(err)
+			if reason.Kind == apperr.Unauthenticated {
+				_, _ = stream.Write(unauthenticatedEvent(reason.Message)) // the stream ends even if this fails
+				return err
+			}
 			if reason.Kind == apperr.Gone {
 				position = invalidPosition
 			}
@@ -105,6 +124,12 @@ const invalidPosition = math.MaxInt64
 // random delay of 1 to 3 s, which spreads the reconnects of a server's watchers.
 func reconnectEvent(position int64, reason string) []byte {
 	return fmt.Appendf(nil, ": %s\nretry: %d\nid: %d\n\n", reason, 1000+rand.N(2000), position)
+}
+
+// unauthenticatedEvent returns the last event of a stream whose session has ended. A client
+// that reconnects gets 401.
+func unauthenticatedEvent(reason string) []byte {
+	return fmt.Appendf(nil, "event: unauthenticated\ndata: {\"error\":%q}\n\n", reason)
 }
 
 // parseLastEventID returns the position to resume from; "" means from now on.

@@ -1,5 +1,6 @@
-// Package memstore is the in-memory fake of task.Store, for tests without a database.
-// storetest holds it to the same contract as pgstore.
+// Package memstore is the in-memory fake of task.Store and account.Store, for tests without
+// a database.
+// Their contract tests hold it to the same contract as pgstore.
 package memstore
 
 import (

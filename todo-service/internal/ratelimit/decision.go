@@ -1,5 +1,5 @@
-// Package ratelimit defines the decision of the rate limiter about one request. The
-// adapter that counts requests and both transports share this type.
+// Package ratelimit defines what limits count, a client, and the decision of the rate
+// limiter about one request. The adapters that count and the transports share these types.
 package ratelimit
 
 import (

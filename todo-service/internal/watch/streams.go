@@ -2,7 +2,6 @@ package watch
 
 import (
 	"errors"
-	"net/netip"
 	"sync"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -12,6 +11,7 @@ import (
 	"example.com/todo/platform/apperr"
 	"example.com/todo/platform/clientlimit"
 	"example.com/todo/platform/config"
+	"example.com/todo/todo-service/internal/ratelimit"
 )
 
 // Config limits the open streams of this process, over both transports together:
@@ -36,7 +36,7 @@ func (c Config) Validate() error {
 // limit for each client.
 type Streams struct {
 	slots   *semaphore.Weighted
-	clients *clientlimit.Limiter
+	clients *clientlimit.Limiter[ratelimit.Client]
 	open    prometheus.Gauge
 	refused *prometheus.CounterVec
 }
@@ -52,7 +52,7 @@ func NewStreams(cfg Config, reg prometheus.Registerer) *Streams {
 	metrics := promauto.With(reg)
 	s := &Streams{
 		slots:   semaphore.NewWeighted(int64(cfg.MaxWatchers)),
-		clients: clientlimit.New(cfg.MaxPerClient),
+		clients: clientlimit.New[ratelimit.Client](cfg.MaxPerClient),
 		open: metrics.NewGauge(prometheus.GaugeOpts{
 			Name: "todo_watchers", Help: "Open streams of changes, gRPC health and reflection.",
 		}),
@@ -68,10 +68,10 @@ func NewStreams(cfg Config, reg prometheus.Registerer) *Streams {
 	return s
 }
 
-// Acquire counts a stream of the client at addr until release is called; further
-// calls of release do nothing. At a limit the error is apperr.RateLimited.
-func (s *Streams) Acquire(addr netip.Addr) (release func(), err error) {
-	releaseClient, ok := s.clients.Acquire(addr)
+// Acquire counts a stream of the client until release is called; further calls of release
+// do nothing. At a limit the error is apperr.RateLimited.
+func (s *Streams) Acquire(client ratelimit.Client) (release func(), err error) {
+	releaseClient, ok := s.clients.Acquire(client)
 	if !ok {
 		s.refused.WithLabelValues(limitOfClient).Inc()
 		return nil, apperr.New(apperr.RateLimited, "this client has too many streams open; close one first")

@@ -11,6 +11,7 @@ import (
 
 	"example.com/todo/platform/apperr"
 	"example.com/todo/platform/config"
+	"example.com/todo/todo-service/internal/ratelimit"
 	"example.com/todo/todo-service/internal/watch"
 )
 
@@ -19,7 +20,7 @@ import (
 func acquireStreams(t *testing.T, s *watch.Streams, client string, n int) (releases []func()) {
 	t.Helper()
 	for range n {
-		release, err := s.Acquire(netip.MustParseAddr(client))
+		release, err := s.Acquire(ratelimit.NewClient(0, netip.MustParseAddr(client)))
 		if err == nil {
 			releases = append(releases, release)
 		} else if refused := apperr.Of(err); refused.Kind != apperr.RateLimited {
@@ -90,7 +91,7 @@ func TestStreamsGrantExactlyTheLimitToConcurrentCallers(t *testing.T) {
 		var all sync.WaitGroup
 		for i := range 20 {
 			all.Go(func() {
-				release, err := s.Acquire(netip.AddrFrom4([4]byte{192, 0, 2, byte(i % 3)}))
+				release, err := s.Acquire(ratelimit.NewClient(int64(i%3), netip.Addr{}))
 				if err == nil {
 					mu.Lock()
 					defer mu.Unlock()

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"example.com/todo/platform/apperr"
+	"example.com/todo/platform/session"
+	"example.com/todo/todo-service/internal/ratelimit"
 	"example.com/todo/todo-service/internal/task"
 )
 
@@ -143,13 +145,13 @@ func (p *page) prepare(r *http.Request, status int, d *document) (int, rendering
 // acquire waits until a document may be prepared: for the client's other search, for one
 // of the client's other documents, and for one of all documents, if they are too many.
 func (p *page) acquire(ctx context.Context, r *http.Request, searches bool) (release func(), err error) {
-	releaseSearch := func() {}
+	client, releaseSearch := ratelimit.NewClient(session.UserFrom(ctx).ID, p.ClientIP(r)), func() {}
 	if searches {
-		if releaseSearch, err = p.AcquireSearch(ctx, p.ClientIP(r)); err != nil {
+		if releaseSearch, err = p.AcquireSearch(ctx, client); err != nil {
 			return nil, err
 		}
 	}
-	releaseClient, err := p.AcquireDocument(ctx, p.ClientIP(r))
+	releaseClient, err := p.AcquireDocument(ctx, client)
 	if err != nil {
 		releaseSearch()
 		return nil, err

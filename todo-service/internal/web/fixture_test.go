@@ -99,7 +99,7 @@ func newFixture() *fixture {
 			return ratelimit.Decision{Allowed: f.refusal == 0, RetryAfter: f.refusal}
 		},
 		ClientIP: func(r *http.Request) netip.Addr { return netip.MustParseAddrPort(r.RemoteAddr).Addr() },
-		AcquireSearch: func(ctx context.Context, client netip.Addr) (func(), error) {
+		AcquireSearch: func(ctx context.Context, client ratelimit.Client) (func(), error) {
 			f.searches++
 			return locks.Acquire(ctx, client)
 		},

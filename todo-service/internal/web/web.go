@@ -7,6 +7,7 @@ package web
 
 import (
 	"context"
+	"errors"
 	"html/template"
 	"log/slog"
 	"net/http"
@@ -25,11 +26,27 @@ import (
 
 // Config holds the settings of the page.
 type Config struct {
-	StatsURL string `config:"stats_url"` // of stats-service, as browsers reach it; "" for a page without statistics
+	StatsURL  string `config:"stats_url"`  // of stats-service, as browsers reach it; "" for a page without statistics
+	PublicURL string `config:"public_url"` // of the page, as browsers reach it; "" if they reach this server itself
 }
 
+// IsSecure reports whether browsers reach the page by https, through a proxy.
+func (c Config) IsSecure() bool { return strings.HasPrefix(strings.ToLower(c.PublicURL), "https://") }
+
 // Validate returns an error for a URL that a browser cannot request.
-func (c Config) Validate() error {
+func (c Config) Validate() error { return errors.Join(c.checkStatsURL(), c.checkPublicURL()) }
+
+func (c Config) checkPublicURL() error {
+	if c.PublicURL == "" {
+		return nil
+	}
+	if strings.Contains(c.PublicURL, "?") {
+		return config.Invalid("public_url", "must not have a query")
+	}
+	return config.CheckURL("public_url", c.PublicURL, "http", "https")
+}
+
+func (c Config) checkStatsURL() error {
 	if c.StatsURL == "" {
 		return nil
 	}
@@ -57,10 +74,10 @@ type Dependencies struct {
 	ClientIP func(r *http.Request) netip.Addr
 	// AcquireSearch waits until the client's other search calls release; if ctx ends first,
 	// it returns an error.
-	AcquireSearch func(ctx context.Context, client netip.Addr) (release func(), err error)
+	AcquireSearch func(ctx context.Context, client ratelimit.Client) (release func(), err error)
 	// AcquireDocument waits until the client may have one more document prepared; if ctx
 	// ends first, it returns an error.
-	AcquireDocument func(ctx context.Context, client netip.Addr) (release func(), err error)
+	AcquireDocument func(ctx context.Context, client ratelimit.Client) (release func(), err error)
 	Now             func() time.Time
 	Log             *slog.Logger
 }
