@@ -130,6 +130,27 @@ func TestUndocumentedResponsesFail(t *testing.T) {
 	}
 }
 
+func TestUnknownPathMayNeedCredentialsWhereTheDocumentHasSome(t *testing.T) {
+	t.Parallel()
+	secured := document + "  securitySchemes: { token: { type: http, scheme: bearer } }\n"
+	for text, want := range map[string]string{document: "status 401, where nothing is documented", secured: ""} {
+		checked, err := openapitest.Parse(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		found := panicOf(func() {
+			checked.Handler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				w.Header().Set("Content-Type", problem)
+				w.WriteHeader(http.StatusUnauthorized)
+				_, _ = io.WriteString(w, `{"status":401}`)
+			})).ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/nothing", nil))
+		})
+		if (found == "") != (want == "") || !strings.Contains(found, want) {
+			t.Errorf("%q, want %q", found, want)
+		}
+	}
+}
+
 // mismatchOf returns the mismatch that Handler reports for e. Transport must report the same.
 func mismatchOf(t *testing.T, e exchange) string {
 	t.Helper()

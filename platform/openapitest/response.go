@@ -31,7 +31,7 @@ const problemType = "application/problem+json"
 
 // commonHeaders are sent by every HTTP server. The document does not list them.
 var commonHeaders = []string{
-	"Access-Control-Allow-Origin", "Access-Control-Expose-Headers", "Allow", "Cache-Control", "Connection", "Content-Length", "Content-Type", "Date", "Transfer-Encoding", "Vary", "X-Content-Type-Options",
+	"Access-Control-Allow-Credentials", "Access-Control-Allow-Origin", "Access-Control-Expose-Headers", "Allow", "Cache-Control", "Connection", "Content-Length", "Content-Type", "Date", "Transfer-Encoding", "Vary", "X-Content-Type-Options",
 }
 
 func (d *Document) checkResponse(r response) error {
@@ -69,6 +69,9 @@ func (d *Document) checkUndocumented(r response, allow string) error {
 	if allow != "" {
 		statuses[0] = http.StatusMethodNotAllowed
 	}
+	if d.hasSignIn() {
+		statuses = append(statuses, http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden)
+	}
 	contentType := r.header.Get("Content-Type")
 	switch {
 	case !slices.Contains(statuses, r.status):
@@ -81,6 +84,14 @@ func (d *Document) checkUndocumented(r response, allow string) error {
 		return nil
 	}
 	return d.checkJSON(r.body, "#/components/schemas/Problem")
+}
+
+// hasSignIn reports whether requests need credentials. Then also an unknown path may get
+// 400 for a token in its URL, 401, or 403 for a page of another origin.
+func (d *Document) hasSignIn() bool {
+	components, _ := d.member(d.root, "components")
+	_, found := d.member(components, "securitySchemes")
+	return found
 }
 
 func (d *Document) checkHeader(header http.Header, of docNode) error {

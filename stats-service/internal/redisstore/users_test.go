@@ -196,21 +196,28 @@ func TestSwapAfterASwapThatIsNotSettled(t *testing.T) {
 	f := openStore(t)
 	f.resume(0, 0, 9, fresh)
 	f.apply(0, 0, 2, stats.Tally{Counted: 1}, by("1", completion("a", 0)))
-	for _, user := range []string{"2", "3"} {
+	rebuildFor := func(user string) {
+		t.Helper()
 		shadow, rebuild := f.newShadow()
 		rebuild.resume(0, 0, 0, fresh)
 		rebuild.apply(0, 0, 2, stats.Tally{Counted: 1}, by(user, completion("a", 0)))
-		f.swap(shadow, stats.SwapResult{Before: 1, After: 1})
+		if _, err := shadow.Swap(t.Context(), nil); err != nil {
+			t.Fatal(err)
+		}
 		f.expectUser(user, 1, 1)
 	}
+	rebuildFor("2")
+	f.apply(0, 2, 2, stats.Tally{Counted: 1}, by("4", completion("only in the first", 1)))
+	rebuildFor("3")
 	f.expectUser("2", 0, 0)
+	f.expectUser("4", 0, 0)
 	f.apply(0, 2, 3, stats.Tally{Counted: 1}, by("2", completion("b", 2)))
 	f.settle(func() bool { return !f.has("stats:users:retired") && f.has("stats:user:3") })
 	f.expectUser("1", 0, 0)
 	f.expectHash("2", map[string]string{"completed": "1", day: "1"})
 	f.expectHash("3", map[string]string{"completed": "1", day: "1"})
-	if f.has("stats:user:1") {
-		t.Error("the hash of the first count is left")
+	if f.has("stats:user:1") || f.has("stats:user:4") {
+		t.Error("a hash of an earlier count is left")
 	}
 }
 
@@ -249,6 +256,40 @@ func TestSettlerStartsARecountWhenTheCountersOfAUserAreWrong(t *testing.T) {
 			f.expectCounts(2, 2)
 		})
 	}
+}
+
+func TestApplyReturnsAMismatchWhenACountOfAUserIsNoNumber(t *testing.T) {
+	t.Parallel()
+	for _, field := range []string{"completed", day} {
+		f := openStore(t)
+		log := []stats.Completion{by("7", completion("a", 0)), by("7", completion("b", 1))}
+		f.countLog(log[:1])
+		f.client.HSet(t.Context(), f.prefix+"stats:user:7", field, "x")
+		f.expectMismatch(0, 1, 2, log[1])
+		f.resume(0, 0, 2, stats.ResumePoint{Recount: stats.Inconsistent})
+		f.countLog(log)
+		f.expectUser("7", 2, 2)
+	}
+}
+
+// A settler that was frozen must not remove the hashes of the counters that replaced its own.
+func TestSettlerOfAnEarlierGenerationChangesNothing(t *testing.T) {
+	t.Parallel()
+	f := openStore(t)
+	f.countLog([]stats.Completion{by("7", completion("a", 0))})
+	if current, err := f.store.SettleBatch(t.Context(), "earlier", []string{"7"}); current || err != nil {
+		t.Errorf("%t, %v; want false", current, err)
+	}
+	f.expectHash("7", map[string]string{"completed": "1", day: "1"})
+}
+
+func TestSettlerRemovesARetiredSetThatWasOverwritten(t *testing.T) {
+	t.Parallel()
+	f := openStore(t)
+	f.countLog([]stats.Completion{by("7", completion("a", 0))})
+	f.overwrite("stats:users:retired", "list")
+	f.settle(func() bool { return !f.has("stats:users:retired") })
+	f.expectUser("7", 1, 1)
 }
 
 func TestReadStartsARecountWhenTheCountersOfAUserAreWrong(t *testing.T) {

@@ -19,7 +19,7 @@ type Event struct {
 // again makes two.
 type Completion struct {
 	DedupKey string
-	User     string // for whom it counts beside the total; "" for the total only
+	User     string // the user that it counts for, beside the total; "" for the total only
 	Day      string // the UTC day of the event, as 2006-01-02
 	Offset   int64
 }
