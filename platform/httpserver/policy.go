@@ -44,12 +44,17 @@ func (c Config) RestrictHostsAndOrigins(h http.Handler) http.Handler {
 	}
 	// For the library an empty list means all origins.
 	if len(c.CORSOrigins) > 0 {
+		headers := corsHeaders
+		if c.AllowCredentials {
+			headers = append(slices.Clone(corsHeaders), "Authorization")
+		}
 		h = cors.New(cors.Options{
-			AllowedOrigins: c.CORSOrigins,
-			AllowedMethods: corsMethods,
-			AllowedHeaders: corsHeaders,
-			ExposedHeaders: corsExposed,
-			MaxAge:         int(preflightMaxAge / time.Second),
+			AllowedOrigins:   c.CORSOrigins,
+			AllowedMethods:   corsMethods,
+			AllowedHeaders:   headers,
+			AllowCredentials: c.AllowCredentials,
+			ExposedHeaders:   corsExposed,
+			MaxAge:           int(preflightMaxAge / time.Second),
 		}).Handler(h)
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

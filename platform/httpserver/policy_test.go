@@ -237,6 +237,25 @@ func TestPreflightAllowsTheMethodsAndHeadersOfTheAPI(t *testing.T) {
 }
 
 // A page that uses DNS rebinding has its own name in Host.
+func TestListedOriginsMaySendCredentialsWhereTheServiceAllowsThem(t *testing.T) {
+	t.Parallel()
+	cfg := httpserver.Defaults("127.0.0.1:0")
+	cfg.CORSOrigins, cfg.AllowCredentials = []string{app}, true
+	addr := startRestricted(t, newTelemetryRecorder(), cfg)
+	for origin, allowed := range map[string]string{app: "true", foreign: "", "null": "", "": ""} {
+		_, received := crossOriginRequest(addr, http.MethodGet, "/", origin)
+		_, preflight := crossOriginRequest(addr, http.MethodOptions, "/", origin, "Access-Control-Request-Method", "GET", "Access-Control-Request-Headers", "authorization")
+		for what, header := range map[string]http.Header{"the response": received, "the preflight": preflight} {
+			if got := header.Get("Access-Control-Allow-Credentials"); got != allowed {
+				t.Errorf("%s to %q: Access-Control-Allow-Credentials %q, want %q", what, origin, got, allowed)
+			}
+		}
+		if got := preflight.Get("Access-Control-Allow-Headers"); (got == "authorization") != (allowed != "") {
+			t.Errorf("the preflight of %q: Access-Control-Allow-Headers %q", origin, got)
+		}
+	}
+}
+
 func TestPreflightForAnotherHostIsRejected(t *testing.T) {
 	t.Parallel()
 	cfg := httpserver.Defaults("127.0.0.1:0")

@@ -34,6 +34,10 @@ type Config struct {
 	AllowedHosts      []string      `config:"allowed_hosts"`   // served in addition to those of RestrictHostsAndOrigins
 	CORSOrigins       []string      `config:"cors_origins"`    // of pages that may use the API: https://app.example.com, or * for all
 
+	// AllowCredentials lets pages of CORSOrigins send cookies and Authorization. It is no
+	// setting. A service that sets it refuses * in CORSOrigins.
+	AllowCredentials bool
+
 	tlsconfig.ServerFiles
 	ClientCertOptional bool // with TLSClientCA: the handler checks tlsconfig.HasClientCertificate
 

@@ -31,7 +31,7 @@ const problemType = "application/problem+json"
 
 // commonHeaders are sent by every HTTP server. The document does not list them.
 var commonHeaders = []string{
-	"Access-Control-Allow-Origin", "Access-Control-Expose-Headers", "Allow", "Cache-Control", "Connection", "Content-Length", "Content-Type", "Date", "Transfer-Encoding", "Vary", "X-Content-Type-Options",
+	"Access-Control-Allow-Credentials", "Access-Control-Allow-Origin", "Access-Control-Expose-Headers", "Allow", "Cache-Control", "Connection", "Content-Length", "Content-Type", "Date", "Transfer-Encoding", "Vary", "X-Content-Type-Options",
 }
 
 func (d *Document) checkResponse(r response) error {

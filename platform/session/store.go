@@ -25,6 +25,8 @@ const (
 var (
 	//go:embed lua/check.lua
 	checkLua string
+	//go:embed lua/peek.lua
+	peekLua string
 	//go:embed lua/create.lua
 	createLua string
 	//go:embed lua/list.lua
@@ -33,6 +35,7 @@ var (
 	revokeLua string
 
 	checkScript  = goredis.NewScript(checkLua)
+	peekScript   = goredis.NewScript(peekLua)
 	createScript = goredis.NewScript(createLua)
 	listScript   = goredis.NewScript(listLua)
 	revokeScript = goredis.NewScript(revokeLua)
@@ -83,6 +86,18 @@ func (s *Store) Check(ctx context.Context, token string) (Session, error) {
 	defer cancel()
 	script, args := s.CheckScript()
 	return s.DecodeCheck(key, script.Run(ctx, s.client, []string{key}, args...))
+}
+
+// Peek is Check for a service that only reads sessions: it writes nothing, so the expiry
+// does not move.
+func (s *Store) Peek(ctx context.Context, token string) (Session, error) {
+	key, err := s.Key(token)
+	if err != nil {
+		return Session{}, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, s.checkTimeout)
+	defer cancel()
+	return s.DecodeCheck(key, peekScript.RunRO(ctx, s.client, []string{key}, s.cfg.MaxAge.Milliseconds()))
 }
 
 // Key returns the key of the token's session in Redis. If the text cannot be a token, the

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"time"
 
@@ -16,6 +17,7 @@ import (
 	"example.com/todo/platform/metrics"
 	"example.com/todo/platform/ops"
 	"example.com/todo/platform/redis"
+	"example.com/todo/platform/session"
 	"example.com/todo/platform/tlsconfig"
 	"example.com/todo/platform/tracing"
 	"example.com/todo/stats-service/internal/consumer"
@@ -63,7 +65,13 @@ func Run(ctx context.Context, cfg Config) error {
 	}, consumer.New(service, log, registry), log, registry)
 
 	telemetry := httpserver.Telemetry{Log: log, Registry: registry, Tracer: tracer}
-	http, err := httpserver.Listen(cfg.HTTP, conns.Limit("http", cfg.HTTP.MaxConns), httpserver.Instrument(httpapi.New(service, log), cfg.HTTP, telemetry))
+	api := httpapi.Config{Reporter: service, Log: log}
+	if cfg.hasSignIn() {
+		cfg.HTTP.AllowCredentials = true
+		cfg.Session.KeyPrefix = cmp.Or(cfg.Session.KeyPrefix, cfg.Redis.KeyPrefix)
+		api.Credentials = &session.Authenticator{Check: session.NewStore(client, cfg.Session).Peek, Secure: cfg.Web.isSecure()}
+	}
+	http, err := httpserver.Listen(cfg.HTTP, conns.Limit("http", cfg.HTTP.MaxConns), httpserver.Instrument(httpapi.New(api), cfg.HTTP, telemetry))
 	if err != nil {
 		return err
 	}
@@ -81,7 +89,7 @@ func Run(ctx context.Context, cfg Config) error {
 	return lifecycle.Run(ctx,
 		lifecycle.Stage{opsServer.FailReadiness(cfg.DrainWait), lifecycle.Func(http.AnnounceClose), topology},
 		lifecycle.Stage{http},
-		lifecycle.Stage{group, logEnds, certificates},
+		lifecycle.Stage{group, logEnds, redisstore.NewSettler(store, log), certificates},
 		lifecycle.Stage{opsServer},
 	)
 }

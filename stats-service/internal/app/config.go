@@ -5,6 +5,8 @@ package app
 import (
 	"errors"
 	"net/netip"
+	"slices"
+	"strings"
 	"time"
 
 	"example.com/todo/platform/config"
@@ -13,6 +15,7 @@ import (
 	"example.com/todo/platform/logging"
 	"example.com/todo/platform/ops"
 	"example.com/todo/platform/redis"
+	"example.com/todo/platform/session"
 	"example.com/todo/platform/tracing"
 )
 
@@ -25,6 +28,9 @@ type Config struct {
 	Ops       ops.Config        `config:"ops"`
 	Redis     redis.Config      `config:"redis"`
 	Kafka     kafka.Config      `config:"kafka"`
+	Auth      AuthConfig        `config:"auth"`
+	Session   session.Config    `config:"session"`
+	Web       WebConfig         `config:"web"`
 	DrainWait time.Duration     `config:"drain_wait"` // between "not ready" and the closing of the listener
 	Log       logging.Config    `config:"log"`
 	Tracing   tracing.Config    `config:"tracing"`
@@ -33,19 +39,61 @@ type Config struct {
 	TrustedProxies    []netip.Prefix `config:"trusted_proxies"`
 }
 
+// AuthConfig says whether clients sign in.
+type AuthConfig struct {
+	Mode string `config:"mode"` // off or on, as in todo-service
+}
+
+// Validate returns an error for a mode that does not exist.
+func (c AuthConfig) Validate() error {
+	if c.Mode != "off" && c.Mode != "on" {
+		return config.Invalid("mode", "must be off or on")
+	}
+	return nil
+}
+
+// hasSignIn reports whether requests need a session.
+func (c Config) hasSignIn() bool { return c.Auth.Mode == "on" }
+
+// WebConfig has the address of the page that todo-service serves. The name of the cookie
+// depends on it.
+type WebConfig struct {
+	PublicURL string `config:"public_url"` // as browsers reach it; "" for no proxy
+}
+
+// Validate returns an error for an address that no browser can use.
+func (c WebConfig) Validate() error {
+	if c.PublicURL == "" {
+		return nil
+	}
+	return config.CheckURL("public_url", c.PublicURL, "http", "https")
+}
+
+func (c WebConfig) isSecure() bool {
+	return strings.HasPrefix(strings.ToLower(c.PublicURL), "https://")
+}
+
 const (
 	minDrainWait     = time.Millisecond
 	maxDrainWait     = time.Hour // longer than a load balancer needs to notice
 	maxConnsOfClient = 1_000_000 // of one client
 )
 
-// Validate rejects a wait or a limit that is out of range, and invalid networks.
+// Validate rejects a wait or a limit that is out of range, invalid networks, and settings of
+// sign-in that contradict others.
 func (c Config) Validate() error {
-	return errors.Join(
+	var errs []error
+	if c.hasSignIn() && slices.Contains(c.HTTP.CORSOrigins, "*") {
+		errs = append(errs, config.Invalid("http.cors_origins", "must list the origins, because auth.mode is on: any page could use the cookie of a session"))
+	}
+	if c.Session.KeyPrefix != "" {
+		errs = append(errs, c.Redis.CheckPrefix("session.key_prefix", c.Session.KeyPrefix))
+	}
+	return errors.Join(append(errs,
 		config.CheckRangeOrZero("drain_wait", c.DrainWait, minDrainWait, maxDrainWait, "no wait"),
 		config.CheckRange("max_conns_per_client", c.MaxConnsPerClient, 1, maxConnsOfClient),
 		config.CheckNetworks("trusted_proxies", c.TrustedProxies...),
-	)
+	)...)
 }
 
 // descriptors returns the maximum number of open files, without the connections of
@@ -62,6 +110,8 @@ func Defaults() Config {
 		Ops:     ops.Defaults(":9103"),
 		Redis:   redis.ConsumerDefaults(),
 		Kafka:   kafka.Defaults(name),
+		Auth:    AuthConfig{Mode: "off"},
+		Session: session.Defaults(),
 		Log:     logging.Config{Format: "auto"},
 		Tracing: tracing.Config{SampleRatio: 1},
 

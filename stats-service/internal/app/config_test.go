@@ -42,6 +42,25 @@ func TestLoadNamesAnInvalidSettingAndItsSource(t *testing.T) {
 	}
 }
 
+func TestLoadRejectsSettingsOfSignInThatContradictOthers(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		environ []string
+		want    string // "": accepted
+	}{
+		"every origin":                     {[]string{"AUTH_MODE=on", "HTTP_CORS_ORIGINS=*"}, "http.cors_origins"},
+		"every origin, without sign-in":    {[]string{"HTTP_CORS_ORIGINS=*"}, ""},
+		"listed origins":                   {[]string{"AUTH_MODE=on", "HTTP_CORS_ORIGINS=https://app.example.com"}, ""},
+		"a prefix for another slot":        {[]string{"REDIS_ADDR=a:1,b:2", "REDIS_KEY_PREFIX={a}", "SESSION_KEY_PREFIX=b"}, "session.key_prefix"},
+		"a prefix for a slot of a cluster": {[]string{"REDIS_ADDR=a:1,b:2", "REDIS_KEY_PREFIX={a}", "SESSION_KEY_PREFIX={b}"}, ""},
+	} {
+		_, err := app.Load("", test.environ)
+		if test.want == "" && err != nil || test.want != "" && (err == nil || !strings.Contains(err.Error(), test.want)) {
+			t.Errorf("%s: %v, want an error about %q", name, err, test.want)
+		}
+	}
+}
+
 func TestRunFailsWhenRedisIsANodeOfACluster(t *testing.T) {
 	t.Parallel()
 	cfg, err := app.Load("", []string{"REDIS_ADDR=" + testenv.StartRedis(t, "--cluster-enabled", "yes"), "REDIS_TIMEOUT=5s"})

@@ -24,5 +24,7 @@ func TestEverySettingRejectsInvalidValues(t *testing.T) {
 		"TRUSTED_PROXIES":      configtest.Networks,
 		"MAX_CONNS_PER_CLIENT": append([]string{"0", "2000000"}, configtest.Numbers...),
 		"DRAIN_WAIT":           append([]string{"2h"}, configtest.Durations...),
-	}, "HTTP", "OPS", "REDIS", "KAFKA", "LOG", "TRACING"), "REDIS_PASSWORD=kept", "REDIS_KEY_PREFIX={app}")
+		"AUTH_MODE":            {"On", "true", "1", "yes", " on", `"on"`},
+		"WEB_PUBLIC_URL":       {"example.com", "ftp://example.com", "https://", "https://u:p@example.com"},
+	}, "HTTP", "OPS", "REDIS", "SESSION", "KAFKA", "LOG", "TRACING"), "REDIS_PASSWORD=kept", "REDIS_KEY_PREFIX={app}")
 }

@@ -30,11 +30,17 @@ func settingsWithServers(t *testing.T) app.Config {
 
 func sendCompletions(t *testing.T, cfg app.Config, ids ...string) {
 	t.Helper()
+	sendCompletionsBy(t, cfg, "", ids...)
+}
+
+// sendCompletionsBy sends completions with that member user_id.
+func sendCompletionsBy(t *testing.T, cfg app.Config, user string, ids ...string) {
+	t.Helper()
 	producer := producer.New(cfg.Kafka, nil)
 	defer producer.Close()
 	var records []kafka.Record
 	for _, id := range ids {
-		value := fmt.Sprintf(`{"id":%q,"type":"task.completed","task_id":1,"task_title":"Learn Go","timestamp":%q}`, id, time.Now().UTC().Format(time.RFC3339))
+		value := fmt.Sprintf(`{%s"id":%q,"type":"task.completed","task_id":1,"task_title":"Learn Go","timestamp":%q}`, user, id, time.Now().UTC().Format(time.RFC3339))
 		records = append(records, kafka.Record{Topic: "task-events", Key: []byte(id), Value: []byte(value)})
 	}
 	if err := producer.Send(t.Context(), records); err != nil {

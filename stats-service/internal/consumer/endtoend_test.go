@@ -3,6 +3,7 @@ package consumer_test
 import (
 	"fmt"
 	"log/slog"
+	"strconv"
 	"testing"
 	"time"
 
@@ -35,12 +36,16 @@ func (env serviceEnv) serve(group string) (service *stats.Service, stop func()) 
 	env.Helper()
 	log := slog.New(slog.DiscardHandler)
 	var logEnds *consumer.LogEnds
+	var settler *redisstore.Settler
 	stop = env.Run(group, func(request kafkatest.LogEndOffsets) kafkaconsumer.Handler {
 		logEnds = consumer.NewLogEnds(request, log)
-		service = stats.NewService(redisstore.New(env.Redis, env.Prefix), logEnds, env.Kafka.Partitions, now)
+		store := redisstore.New(env.Redis, env.Prefix)
+		settler = redisstore.NewSettler(store, log)
+		service = stats.NewService(store, logEnds, env.Kafka.Partitions, now)
 		return consumer.New(service, log, prometheus.NewRegistry())
 	})
 	go logEnds.Run(env.Context())
+	go settler.Run(env.Context())
 	return service, stop
 }
 
@@ -78,6 +83,23 @@ func (env serviceEnv) expectCounts(s *stats.Service, want counts) {
 	}
 }
 
+// expectUser wants those counters of the user.
+func (env serviceEnv) expectUser(s *stats.Service, user int64, want counts) {
+	env.Helper()
+	r, err := s.ReportUser(env.Context(), strconv.FormatInt(user, 10), 2)
+	if err != nil {
+		env.Fatal(err)
+	}
+	if diff := cmp.Diff(want, counts{r.CompletedTotal, r.ByDay[0].Completed, r.CompletedToday, r.Complete}); diff != "" {
+		env.Errorf("user %d (-want +got):\n%s", user, diff)
+	}
+}
+
+// eventBy returns the event with its user.
+func eventBy(user int64, event string) string {
+	return fmt.Sprintf(`{"user_id":%d,%s`, user, event[1:])
+}
+
 // eventOn returns the JSON of an event; without an id it has the older shape.
 func eventOn(day, kind, id string) string {
 	if id != "" {
@@ -90,23 +112,39 @@ const yesterday, today = "2026-01-15", "2026-01-16"
 
 // history has events of two days; four of them count.
 var history = []string{
-	eventOn(yesterday, "task.completed", "e1"), eventOn(yesterday, "task.completed", "e1"),
-	eventOn(yesterday, "task.reopened", "e2"),
-	eventOn(yesterday, "task.completed", "e3"),
+	eventBy(7, eventOn(yesterday, "task.completed", "e1")), eventBy(7, eventOn(yesterday, "task.completed", "e1")),
+	eventBy(7, eventOn(yesterday, "task.reopened", "e2")),
+	eventBy(8, eventOn(yesterday, "task.completed", "e3")),
 	eventOn(today, "task.completed", ""), eventOn(today, "task.completed", ""),
-	eventOn(today, "task.archived", "e4"),
-	eventOn(today, "task.deleted", "e5"),
-	eventOn(today, "task.completed", "e6"),
+	eventBy(7, eventOn(today, "task.archived", "e4")),
+	eventBy(7, eventOn(today, "task.deleted", "e5")),
+	eventBy(7, eventOn(today, "task.completed", "e6")),
 }
 
-var historyCounts = counts{Total: 4, Yesterday: 2, Today: 2, Complete: true}
+var (
+	historyCounts = counts{Total: 4, Yesterday: 2, Today: 2, Complete: true}
+	historyOfUser = map[int64]counts{
+		7: {Total: 2, Yesterday: 1, Today: 1, Complete: true},
+		8: {Total: 1, Yesterday: 1, Complete: true},
+		9: {Complete: true},
+	}
+)
+
+// expectHistory wants the counters of history, in all and of each user.
+func (env serviceEnv) expectHistory(s *stats.Service) {
+	env.Helper()
+	env.expectCounts(s, historyCounts)
+	for user, want := range historyOfUser {
+		env.expectUser(s, user, want)
+	}
+}
 
 func TestEveryCompletionCountsOnceOnItsDay(t *testing.T) {
 	t.Parallel()
 	onEachBroker(t, func(env serviceEnv) {
 		env.Send(history...)
 		service, _ := env.serve("counters")
-		env.expectCounts(service, historyCounts)
+		env.expectHistory(service)
 	})
 }
 
@@ -118,7 +156,7 @@ func TestOnlyCommittedRecordsCount(t *testing.T) {
 		env.Send(history...)
 		commit, _ := env.Transaction(eventOn(today, "task.completed", "e7"))
 		service, stop := env.serve("counters")
-		env.expectCounts(service, historyCounts)
+		env.expectHistory(service)
 		commit()
 		want := counts{Total: 5, Yesterday: 2, Today: 3, Complete: true}
 		env.Eventually("the transaction's end", func() bool { got, _ := env.report(service); return got == want })
@@ -151,7 +189,7 @@ func TestCountersStayWhenTheTopicIsReadAgainFromTheStart(t *testing.T) {
 	onEachBroker(t, func(env serviceEnv) {
 		env.Send(history...)
 		service, stop := env.serve("counters")
-		env.expectCounts(service, historyCounts)
+		env.expectHistory(service)
 		stop()
 		env.Send(eventOn(today, "task.completed", "e7"))
 		service, _ = env.serve("without-offsets") // a group without offsets starts at the oldest record
@@ -198,7 +236,7 @@ func TestServiceRecountsAfterKeysWereRemoved(t *testing.T) {
 			onEachBroker(t, func(env serviceEnv) {
 				env.Send(history...)
 				service, _ := env.serve("counters")
-				env.expectCounts(service, historyCounts)
+				env.expectHistory(service)
 
 				env.Remove(pattern)
 				env.Eventually("the recount by an idle member", func() bool {
@@ -223,7 +261,7 @@ func TestIdleServiceRecountsWithinSecondsAfterAFlushOfRedis(t *testing.T) {
 		env.Send(history...)
 		service, _ := env.serve("counters")
 		env.serve("counters")
-		env.expectCounts(service, historyCounts)
+		env.expectHistory(service)
 		env.Remove("*")
 		flushed := time.Now()
 		env.Eventually("the recount", func() bool {

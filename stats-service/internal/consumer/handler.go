@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strconv"
 	"sync"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -141,8 +142,12 @@ func decodeEvents(records []kafka.Record) ([]stats.Event, error) {
 
 func decodeEvent(record kafka.Record) (stats.Event, error) {
 	e, err := event.Parse(record.Value)
+	user := ""
+	if e.UserID != nil {
+		user = strconv.FormatInt(*e.UserID, 10)
+	}
 	return stats.Event{
-		Type: e.Type, DedupKey: e.Identity(), Timestamp: e.Timestamp,
+		Type: e.Type, DedupKey: e.Identity(), User: user, Timestamp: e.Timestamp,
 		Offset: record.Offset, Incarnation: record.Incarnation(),
 	}, err
 }

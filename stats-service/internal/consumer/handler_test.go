@@ -117,8 +117,9 @@ func TestHandlerCountsTheEventWithItsDedupKey(t *testing.T) {
 	batch := []kafka.Record{
 		event(7, "task.completed"),
 		record(8, `{"type":"task.completed","task_id":1,"task_title":"Learn Go","timestamp":"2026-01-15T10:00:00Z"}`),
+		record(9, `{"type":"task.completed","task_id":1,"task_title":"Learn Go","user_id":7,"timestamp":"2026-01-15T10:00:00Z"}`),
 	}
-	batch[0].TopicID, batch[1].TopicID = "a", "a"
+	batch[0].TopicID, batch[1].TopicID, batch[2].TopicID = "a", "a", "a"
 	if _, err := h.Handle(t.Context(), batch); err != nil {
 		t.Fatal(err)
 	}
@@ -126,6 +127,7 @@ func TestHandlerCountsTheEventWithItsDedupKey(t *testing.T) {
 	want := []stats.Event{
 		{Type: "task.completed", DedupKey: "task.completed:e7", Timestamp: at, Offset: 7, Incarnation: "id a"},
 		{Type: "task.completed", DedupKey: "task.completed:1", Timestamp: at, Offset: 8, Incarnation: "id a"},
+		{Type: "task.completed", DedupKey: "task.completed:1", User: "7", Timestamp: at, Offset: 9, Incarnation: "id a"},
 	}
 	if diff := cmp.Diff(want, c.events); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)

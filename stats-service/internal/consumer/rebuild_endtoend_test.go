@@ -72,7 +72,7 @@ func TestRebuildCorrectsCountersThatStillAddUp(t *testing.T) {
 	onEachBroker(t, func(env serviceEnv) {
 		env.Send(append(history, `{"type":`)...)
 		service, stop := env.serve("counters")
-		env.expectCounts(service, historyCounts)
+		env.expectHistory(service)
 		env.falsify(7)
 		got, err := env.rebuild("counters", ignoreProgress)
 		if err != nil {
@@ -84,7 +84,7 @@ func TestRebuildCorrectsCountersThatStillAddUp(t *testing.T) {
 		if diff := cmp.Diff(want, got); diff != "" {
 			env.Errorf("summary (-want +got):\n%s", diff)
 		}
-		env.expectCounts(service, historyCounts)
+		env.expectHistory(service)
 
 		// Copies of events that the rebuild counted, for the running member and for a new one.
 		env.sendAndAwait(10, history[0], eventOn(today, "task.completed", "e7"))
@@ -133,7 +133,10 @@ func TestRebuildIsExactWhileTwoMembersCount(t *testing.T) {
 	})
 }
 
-// sendTwice sends completions, each of them twice, with keys of both partitions.
+const usersOfTwice = 5
+
+// sendTwice sends completions by that many users in turn, each completion twice, with keys
+// of both partitions.
 func (env serviceEnv) sendTwice(round, each int) {
 	env.Helper()
 	producer := producer.New(env.Kafka, nil)
@@ -143,7 +146,7 @@ func (env serviceEnv) sendTwice(round, each int) {
 		id := fmt.Sprintf("r%d-%d", round, i)
 		for range 2 {
 			records = append(records, kafka.Record{
-				Topic: env.Topic, Key: fmt.Appendf(nil, "task-%d", i), Value: []byte(eventOn(today, "task.completed", id)),
+				Topic: env.Topic, Key: fmt.Appendf(nil, "task-%d", i), Value: []byte(eventBy(int64(i%usersOfTwice), eventOn(today, "task.completed", id))),
 			})
 		}
 	}
@@ -181,7 +184,7 @@ func TestServiceRecountsAfterAFlushDuringARebuild(t *testing.T) {
 		env.Send(history...)
 		service, _ := env.serve("counters")
 		env.serve("counters")
-		env.expectCounts(service, historyCounts)
+		env.expectHistory(service)
 		flushed := false
 		_, err := env.rebuild("counters", func(int64, int64) {
 			if !flushed {
@@ -196,6 +199,7 @@ func TestServiceRecountsAfterAFlushDuringARebuild(t *testing.T) {
 			got, _ := env.report(service)
 			return got == historyCounts
 		})
+		env.expectHistory(service)
 	})
 }
 
@@ -207,7 +211,7 @@ func TestRebuildInAnEmptyRedisCountsTheWholeLog(t *testing.T) {
 			t.Fatal(err)
 		}
 		service, _ := env.serve("counters")
-		env.expectCounts(service, historyCounts)
+		env.expectHistory(service)
 		env.sendAndAwait(len(history), history[0], eventOn(today, "task.completed", "e7"))
 		env.expectCounts(service, counts{Total: 5, Yesterday: 2, Today: 3, Complete: true})
 	})
@@ -278,7 +282,7 @@ func TestRebuildRejectsASecondOne(t *testing.T) {
 	onEachBroker(t, func(env serviceEnv) {
 		env.Send(history...)
 		service, _ := env.serve("counters")
-		env.expectCounts(service, historyCounts)
+		env.expectHistory(service)
 		_, err := env.rebuild("counters", func(int64, int64) {
 			if _, r := env.report(service); !r.Rebuilding {
 				env.Error("the report does not say that a rebuild is under way")
@@ -295,7 +299,7 @@ func TestRebuildRejectsASecondOne(t *testing.T) {
 		if _, r := env.report(service); r.Rebuilding {
 			env.Error("the report says that a rebuild is under way")
 		}
-		env.expectCounts(service, historyCounts)
+		env.expectHistory(service)
 	})
 }
 

@@ -25,6 +25,7 @@ import (
 // fakeReporter returns a fixed report, the domain's error for invalid days, or err.
 type fakeReporter struct {
 	days int
+	user string // of ReportUser
 	lag  *int64
 	err  error
 }
@@ -44,6 +45,11 @@ func (r *fakeReporter) Report(_ context.Context, days int) (stats.Report, error)
 	}, r.err
 }
 
+func (r *fakeReporter) ReportUser(ctx context.Context, user string, days int) (stats.Report, error) {
+	r.user = user
+	return r.Report(ctx, days)
+}
+
 func request(t *testing.T, r *fakeReporter, method, target string) *httptest.ResponseRecorder {
 	t.Helper()
 	return serve(t, r, httptest.NewRequestWithContext(t.Context(), method, target, nil))
@@ -53,6 +59,11 @@ func request(t *testing.T, r *fakeReporter, method, target string) *httptest.Res
 // is not as documented.
 func serve(t *testing.T, r *fakeReporter, request *http.Request) *httptest.ResponseRecorder {
 	t.Helper()
+	return serveWith(t, httpapi.Config{Reporter: r}, request)
+}
+
+func serveWith(t *testing.T, api httpapi.Config, request *http.Request) *httptest.ResponseRecorder {
+	t.Helper()
 	document, err := openapitest.Parse(openapi.Stats)
 	if err != nil {
 		t.Fatal(err)
@@ -61,7 +72,9 @@ func serve(t *testing.T, r *fakeReporter, request *http.Request) *httptest.Respo
 	cfg := httpserver.Defaults(":0")
 	cfg.AllowedHosts, cfg.CORSOrigins = []string{"example.com"}, []string{"https://app.example.com"} // the host of httptest
 	telemetry := httpserver.Telemetry{Log: log, Registry: prometheus.NewRegistry(), Tracer: noop.NewTracerProvider()}
-	handler := document.Handler(httpserver.Instrument(httpapi.New(r, log), cfg, telemetry))
+	cfg.AllowCredentials = api.Credentials != nil
+	api.Log = log
+	handler := document.Handler(httpserver.Instrument(httpapi.New(api), cfg, telemetry))
 	response := httptest.NewRecorder()
 	request.Header.Set("X-Request-Id", "t")
 	handler.ServeHTTP(response, request)

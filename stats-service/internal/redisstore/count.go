@@ -50,7 +50,7 @@ func (s *Store) Reset(ctx context.Context, partition int32, log stats.LogRange, 
 }
 
 func (s *Store) runResumeScript(ctx context.Context, partition int32, log stats.LogRange, discard string, why stats.RecountReason) (stats.ResumePoint, error) {
-	keys := []string{s.offsetsKey(), s.targetsKey(), s.totalKey(), s.daysKey(), s.incarnationsKey()}
+	keys := []string{s.offsetsKey(), s.targetsKey(), s.totalKey(), s.daysKey(), s.incarnationsKey(), s.usersKey(), s.retiredKey()}
 	reply, err := resumeScript.Run(ctx, s.client, keys,
 		partition, log.Oldest, log.Newest, s.dayKey(""), discard, s.newGeneration(), int(s.ttl.Seconds()), string(why), log.Incarnation).Slice()
 	if err != nil {
@@ -89,32 +89,64 @@ func (s *Store) Apply(ctx context.Context, b stats.Batch) (stats.Tally, error) {
 }
 
 func (s *Store) runApplyScript(ctx context.Context, b stats.Batch) (any, error) {
-	var generation string
-	if known := s.generation.Load(); known != nil {
-		generation = *known
-	}
+	generation := s.knownGeneration()
 	withRebuild := strings.HasPrefix(generation, rebuildPrefix)
-	keys := []string{s.offsetsKey(), s.totalKey(), s.daysKey(), s.pauseKey(), s.incarnationsKey()}
+	shadow := s.shadow(generation)
+	keys := []string{s.offsetsKey(), s.totalKey(), s.daysKey(), s.pauseKey(), s.incarnationsKey(), s.usersKey()}
 	args := []any{b.Partition, b.From, b.Next, int(dedupKeyTTL.Seconds()), int(s.ttl.Seconds()), generation, withRebuild, len(b.Completions), b.Incarnation}
-	var days []string
-	index := map[string]int{}
+	var days, users numbering
+	var perCompletion []any
 	for _, c := range b.Completions {
-		if index[c.Day] == 0 {
-			days = append(days, c.Day)
-			index[c.Day] = len(days)
-		}
 		keys = append(keys, s.dedupKey(c.DedupKey))
-		args = append(args, c.Offset, index[c.Day])
+		user := 0
+		if c.User != "" {
+			user = users.number(c.User)
+		}
+		perCompletion = append(perCompletion, c.Offset, days.number(c.Day), user)
 	}
 	if withRebuild {
-		shadow := s.shadow(generation)
 		for _, c := range b.Completions {
 			keys = append(keys, shadow.dedupKey(c.DedupKey))
 		}
 	}
-	for _, day := range days {
+	args = append(append(args, len(days.names)), perCompletion...)
+	for _, day := range days.names {
 		keys = append(keys, s.dayKey(day))
 		args = append(args, day)
 	}
+	for _, user := range users.names {
+		keys = append(keys, s.userKey(user))
+		args = append(args, user)
+	}
+	if withRebuild {
+		for _, user := range users.names {
+			keys = append(keys, shadow.userKey(user))
+		}
+	}
 	return applyScript.Run(ctx, s.client, keys, args...).Result()
+}
+
+// knownGeneration returns the generation as last read from Redis, or "".
+func (s *Store) knownGeneration() string {
+	if known := s.generation.Load(); known != nil {
+		return *known
+	}
+	return ""
+}
+
+// numbering numbers different names from 1, in the order of their first use.
+type numbering struct {
+	names   []string
+	numbers map[string]int
+}
+
+func (n *numbering) number(name string) int {
+	if n.numbers[name] == 0 {
+		if n.numbers == nil {
+			n.numbers = map[string]int{}
+		}
+		n.names = append(n.names, name)
+		n.numbers[name] = len(n.names)
+	}
+	return n.numbers[name]
 }

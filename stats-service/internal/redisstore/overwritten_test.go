@@ -3,6 +3,7 @@ package redisstore_test
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -87,12 +88,18 @@ func (f fixture) countLog(log []stats.Completion) {
 }
 
 // loggedTwice has one completion twice.
-var loggedTwice = []stats.Completion{completion("a", 0), completion("b", 1), onDay(nextDay, completion("c", 2)), completion("a", 3), completion("d", 4)}
+var loggedTwice = []stats.Completion{
+	by("7", completion("a", 0)), completion("b", 1), by("7", onDay(nextDay, completion("c", 2))), by("7", completion("a", 3)), by("7", completion("d", 4)),
+}
 
 var ownKeys = []string{
 	"stats:tasks:completed", "stats:tasks:" + day, "stats:tasks:" + nextDay, "stats:days", "stats:offsets", "stats:targets",
-	"stats:origins", "stats:hold", "stats:processed:task.completed:a", "stats:processed:task.completed:d", "lock:stats-rebuild",
+	"stats:origins", "stats:hold", "stats:processed:task.completed:a", "stats:processed:task.completed:d",
+	"stats:users", "stats:user:7", "stats:users:retired", "lock:stats-rebuild",
 }
+
+// replacedKeys are those of ownKeys that a swap replaces.
+var replacedKeys = slices.Concat(ownKeys[:7], ownKeys[10:13])
 
 func TestStoreRecountsAfterAKeyWasOverwritten(t *testing.T) {
 	t.Parallel()
@@ -108,6 +115,7 @@ func TestStoreRecountsAfterAKeyWasOverwritten(t *testing.T) {
 				}
 				f.countLog(loggedTwice)
 				f.expectCounts(4, 3, 1)
+				f.expectUser("7", 3, 2, 1)
 				f.resume(0, 0, 5, stats.ResumePoint{Offset: 5, Incarnation: "id a"})
 			})
 		}
@@ -130,6 +138,7 @@ func TestMemberResumesWhenItFindsAnOverwrittenKey(t *testing.T) {
 				}
 				f.countLog(loggedTwice)
 				f.expectCounts(4, 3, 1)
+				f.expectUser("7", 3, 2, 1)
 			})
 		}
 	}
@@ -138,7 +147,7 @@ func TestMemberResumesWhenItFindsAnOverwrittenKey(t *testing.T) {
 // The service does not run, so only the rebuild can repair the counters.
 func TestRebuildRepairsAnOverwrittenKey(t *testing.T) {
 	t.Parallel()
-	for _, key := range ownKeys[:7] {
+	for _, key := range replacedKeys {
 		for how := range overwrites {
 			t.Run(key+" by "+how, func(t *testing.T) {
 				t.Parallel()
@@ -154,6 +163,7 @@ func TestRebuildRepairsAnOverwrittenKey(t *testing.T) {
 					t.Fatal(err)
 				}
 				f.expectCounts(4, 3, 1)
+				f.expectUser("7", 3, 2, 1)
 				f.resume(0, 0, 5, stats.ResumePoint{Offset: 5, Incarnation: "id a"})
 			})
 		}
@@ -176,6 +186,7 @@ func TestSwapRejectsAShadowWithAnOverwrittenKey(t *testing.T) {
 					t.Errorf("got %v, want %v", err, stats.ErrOffsetMismatch)
 				}
 				f.expectCounts(4, 3, 1)
+				f.expectUser("7", 3, 2, 1)
 			})
 		}
 	}

@@ -1,12 +1,12 @@
 -- Returns the offset where the counting of a partition continues, and starts a recount
 -- where one is needed.
 -- KEYS: offsets, targets, total, days (the set of days that have a counter),
---   incarnations.
+--   incarnations, users (the set of users that have a hash), retired users.
 -- ARGV: partition, the log's oldest and newest offset, prefix of the days' counters, the
 --   stored offset to discard or empty, the name of a new generation, TTL of the keys in
 --   seconds (0: none), the reason of the discard, incarnation or empty.
 -- Returns {offset, reason of a recount or empty, generation, stored incarnation}.
-local offsets, targets, total, days, incarnations = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
+local offsets, targets, total, days, incarnations, users, retired = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7]
 local partition, oldest, newest, prefix = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local discard, generation, ttl, why, incarnation = ARGV[5], ARGV[6], ARGV[7], ARGV[8], ARGV[9]
 
@@ -41,7 +41,7 @@ end
 -- The counters are consistent when the days add up to the total. The first start
 -- stores the total and the generation: beside offsets, a missing one was removed.
 local function is_consistent()
-  if not (is(offsets, 'hash') and is(targets, 'hash') and is(days, 'set')) then
+  if not (is(offsets, 'hash') and is(targets, 'hash') and is(days, 'set') and is(users, 'set')) then
     return false
   end
   if not (has_numbers(offsets) and has_numbers(targets)) then
@@ -69,7 +69,16 @@ local function reset()
       redis.call('DEL', prefix .. day)
     end
   end
-  redis.call('DEL', offsets, targets, total, days, incarnations)
+  -- The hashes of the users have the ending generation, so nothing reads them any more.
+  -- settle.lua removes them.
+  if redis.call('TYPE', users).ok == 'set' then
+    if redis.call('TYPE', retired).ok == 'set' then
+      redis.call('SUNIONSTORE', retired, retired, users)
+    else
+      redis.call('RENAME', users, retired)
+    end
+  end
+  redis.call('DEL', offsets, targets, total, days, incarnations, users)
 end
 
 -- A stored incarnation has its generation in front: an earlier version starts a
@@ -116,7 +125,7 @@ redis.call('HSET', targets, partition, newest)
 redis.call('SET', total, 0, 'NX')
 store_incarnation()
 if ttl ~= '0' then
-  for _, key in ipairs({offsets, targets, total, incarnations}) do
+  for _, key in ipairs({offsets, targets, total, incarnations, retired}) do
     redis.call('EXPIRE', key, ttl)
   end
 end

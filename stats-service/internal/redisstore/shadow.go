@@ -89,8 +89,9 @@ func parsePositions(offsets, incarnations map[string]string) map[int32]stats.Pos
 func (s *Shadow) Swap(ctx context.Context, foreign map[int32]int64) (stats.SwapResult, error) {
 	live, shadow := s.live, s.shadow
 	keys := []string{
-		live.RebuildLockKey(), live.pauseKey(), live.offsetsKey(), live.targetsKey(), live.totalKey(), live.daysKey(), live.incarnationsKey(),
-		shadow.offsetsKey(), shadow.targetsKey(), shadow.totalKey(), shadow.daysKey(), shadow.incarnationsKey(),
+		live.RebuildLockKey(), live.pauseKey(), live.retiredKey(),
+		live.offsetsKey(), live.targetsKey(), live.totalKey(), live.daysKey(), live.incarnationsKey(), live.usersKey(),
+		shadow.offsetsKey(), shadow.targetsKey(), shadow.totalKey(), shadow.daysKey(), shadow.incarnationsKey(), shadow.usersKey(),
 	}
 	args := []any{s.token, s.generation, live.dayKey(""), shadow.dayKey("")}
 	for partition, offset := range foreign {

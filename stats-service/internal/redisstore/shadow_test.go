@@ -132,6 +132,7 @@ func TestSwapChangesNothingWhenItsConditionsDoNotHold(t *testing.T) {
 		"its total was removed":               {func(f fixture, shadow string) { f.client.Del(f.Context(), shadow+"stats:tasks:completed") }, stats.ErrOffsetMismatch},
 		"its offsets were removed":            {func(f fixture, shadow string) { f.client.Del(f.Context(), shadow+"stats:offsets") }, stats.ErrOffsetMismatch},
 		"its set of days was removed":         {func(f fixture, shadow string) { f.client.Del(f.Context(), shadow+"stats:days") }, stats.ErrOffsetMismatch},
+		"its set of users was overwritten":    {func(f fixture, shadow string) { f.client.Set(f.Context(), shadow+"stats:users", "x", 0) }, stats.ErrOffsetMismatch},
 		"all keys of the shadow were removed": {func(f fixture, _ string) { f.client.Del(f.Context(), f.keys("stats:rebuild:*")...) }, stats.ErrOffsetMismatch},
 		"the shadow has another generation": {func(f fixture, shadow string) {
 			f.client.HSet(f.Context(), shadow+"stats:offsets", "generation", "other")

@@ -16,15 +16,20 @@ import (
 	"example.com/todo/stats-service/internal/stats"
 )
 
-//go:embed read_counters.lua
-var readLua string
+var (
+	//go:embed read_counters.lua
+	readLua string
+	//go:embed read_user.lua
+	readUserLua string
 
-var readScript = goredis.NewScript(readLua)
+	readScript     = goredis.NewScript(readLua)
+	readUserScript = goredis.NewScript(readUserLua)
+)
 
 // retryAfter is the Retry-After sent to a client while Redis is down.
 const retryAfter = time.Second
 
-// Store is a stats.Store: Read is here, Resume, Reset and Apply are in count.go. All its keys start with prefix; in a Redis Cluster the prefix
+// Store is a stats.Store: Read and ReadUser are here, Resume, Reset and Apply are in count.go. All its keys start with prefix; in a Redis Cluster the prefix
 // must contain a hash tag, like {stats}, because a script uses several keys.
 type Store struct {
 	client        goredis.UniversalClient
@@ -32,7 +37,7 @@ type Store struct {
 	ttl           time.Duration // of the counters since their last change; zero is without end
 	newGeneration func() string // returns a name
 
-	generation atomic.Pointer[string] // as last read from Redis; it decides which dedup keys apply.lua gets
+	generation atomic.Pointer[string] // as last read from Redis; it decides which keys the scripts get
 }
 
 // New returns the store under prefix. The client must not retry commands.
@@ -50,6 +55,33 @@ func (s *Store) Read(ctx context.Context, days []string) (stats.Counters, error)
 		keys, args[i] = append(keys, s.dayKey(day)), day
 	}
 	reply, err := readScript.Run(ctx, s.client, keys, args...).Slice()
+	return parseCounters(reply, err)
+}
+
+// ReadUser implements stats.Store. Its result and its errors are as those of Read.
+func (s *Store) ReadUser(ctx context.Context, user string, days []string) (stats.Counters, error) {
+	for {
+		generation := s.knownGeneration()
+		keys := []string{s.usersKey(), s.offsetsKey(), s.targetsKey(), s.RebuildLockKey(), s.userKey(user), s.shadow(generation).userKey(user)}
+		args := []any{generation, user}
+		for _, day := range days {
+			args = append(args, day)
+		}
+		reply, err := readUserScript.Run(ctx, s.client, keys, args...).Result()
+		if other, ok := reply.(string); ok && err == nil {
+			s.generation.Store(&other)
+			continue
+		}
+		fields, _ := reply.([]any)
+		if len(fields) == 1 {
+			// Checks the user's counters again, and starts the recount. A failure shows at the next read.
+			_, _ = s.settleBatch(ctx, generation, []string{user})
+		}
+		return parseCounters(fields, err)
+	}
+}
+
+func parseCounters(reply []any, err error) (stats.Counters, error) {
 	if err != nil {
 		return stats.Counters{}, unavailable(err)
 	}
@@ -60,7 +92,7 @@ func (s *Store) Read(ctx context.Context, days []string) (stats.Counters, error)
 	lockTTL, _ := reply[3].(int64)
 	total, _ := reply[4].(int64)
 	counters := stats.Counters{
-		Total: total, Days: make([]int64, len(days)), Rebuilding: lockTTL > 0,
+		Total: total, Days: make([]int64, len(counts)), Rebuilding: lockTTL > 0,
 		Offsets: parseOffsets(toMap(reply[1])), Targets: parseOffsets(toMap(reply[2])),
 	}
 	for i, n := range counts {

@@ -1,15 +1,16 @@
 -- Replaces the live counters by the shadow counters, whole or not at all.
--- KEYS: lock, pause; the live offsets, targets, total, days and incarnations; then the
---   same of the shadow.
+-- KEYS: lock, pause, retired users; the live offsets, targets, total, days, incarnations
+--   and users; then the same of the shadow. The hashes of the users stay under their
+--   names: settle.lua moves those of the shadow, and removes those of the retired users.
 -- ARGV: the lock's token, the shadow's generation, the prefixes of the days' counters,
 --   live and shadow; then for each partition whose live offset belongs to another log
 --   the partition and that offset.
 -- Returns {'swapped', total before, total after}, then for each day that differs the
 --   day, its count before and after; {'swapped'} when an earlier call swapped; or
 --   {'unlocked'}, {'lost'} (the shadow is incomplete) or {'behind'} the live counters.
-local lock, pause = KEYS[1], KEYS[2]
-local offsets, targets, total, days, incarnations = KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7]
-local shadow = {offsets = KEYS[8], targets = KEYS[9], total = KEYS[10], days = KEYS[11], incarnations = KEYS[12]}
+local lock, pause, retired = KEYS[1], KEYS[2], KEYS[3]
+local offsets, targets, total, days, incarnations, users = KEYS[4], KEYS[5], KEYS[6], KEYS[7], KEYS[8], KEYS[9]
+local shadow = {offsets = KEYS[10], targets = KEYS[11], total = KEYS[12], days = KEYS[13], incarnations = KEYS[14], users = KEYS[15]}
 local token, generation, live_day, shadow_day = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 
 -- Another program wrote a key of another type, or a text that is not a number of at
@@ -47,7 +48,7 @@ for _, day in ipairs(members(shadow.days)) do
   table.insert(union, day)
 end
 local counted = counter(shadow.total)
-if counted ~= sum or field(shadow.offsets, 'generation') ~= generation then
+if counted ~= sum or field(shadow.offsets, 'generation') ~= generation or not (is(shadow.users, 'set') or is(shadow.users, 'none')) then
   return {'lost'}
 end
 
@@ -96,6 +97,14 @@ move(shadow.days, days)
 move(shadow.total, total)
 move(shadow.offsets, offsets)
 move(shadow.incarnations, incarnations)
+if is(users, 'set') then
+  if is(retired, 'set') then
+    redis.call('SUNIONSTORE', retired, retired, users)
+  else
+    redis.call('RENAME', users, retired)
+  end
+end
+move(shadow.users, users)
 redis.call('DEL', shadow.targets, pause)
 
 -- A recount that is running continues from here. It keeps its targets, so it is not

@@ -9,6 +9,7 @@ const completed = "task.completed"
 type Event struct {
 	Type        string
 	DedupKey    string // the identity under which the event counts once
+	User        string // the id of the user that made the change; "" without one
 	Timestamp   time.Time
 	Offset      int64
 	Incarnation string // of the topic that the record was read from; stored beside the offset
@@ -18,6 +19,7 @@ type Event struct {
 // again makes two.
 type Completion struct {
 	DedupKey string
+	User     string // the user that it counts for, beside the total; "" for the total only
 	Day      string // the UTC day of the event, as 2006-01-02
 	Offset   int64
 }

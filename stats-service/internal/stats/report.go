@@ -38,12 +38,23 @@ type Day struct {
 // time when its counting started. The counters are too low until then. Records that
 // were written later only show in Lag.
 func (s *Service) Report(ctx context.Context, days int) (Report, error) {
+	return s.report(ctx, days, s.store.Read)
+}
+
+// ReportUser returns the same of the completions by a user.
+func (s *Service) ReportUser(ctx context.Context, user string, days int) (Report, error) {
+	return s.report(ctx, days, func(ctx context.Context, days []string) (Counters, error) {
+		return s.store.ReadUser(ctx, user, days)
+	})
+}
+
+func (s *Service) report(ctx context.Context, days int, read func(context.Context, []string) (Counters, error)) (Report, error) {
 	if days < 1 || days > MaxDays {
 		return Report{}, InvalidDays()
 	}
 	now := s.now().UTC()
 	names := lastDays(now, days)
-	counters, err := s.store.Read(ctx, names)
+	counters, err := read(ctx, names)
 	if err != nil {
 		return Report{}, err
 	}

@@ -17,6 +17,7 @@ import (
 type fakeStore struct {
 	counters    stats.Counters
 	days        map[string]int64
+	user        string // of the last ReadUser
 	stored      int64
 	incarnation string
 	moved       bool // between Resume and Reset
@@ -46,6 +47,11 @@ func (s *fakeStore) Read(_ context.Context, days []string) (stats.Counters, erro
 		f.Days = append(f.Days, s.days[day])
 	}
 	return f, s.err
+}
+
+func (s *fakeStore) ReadUser(ctx context.Context, user string, days []string) (stats.Counters, error) {
+	s.user = user
+	return s.Read(ctx, days)
 }
 
 // fakeLogEnds are log-end offsets; nil are unknown ones.
@@ -88,6 +94,22 @@ func TestReportMarshalsToTheDocumentedJSON(t *testing.T) {
 	want := `{"completed_total":42,"completed_today":3,"by_day":[{"day":"2024-01-13","completed":4},{"day":"2024-01-14","completed":0},{"day":"2024-01-15","completed":3}],"as_of":"2024-01-15T00:30:00.123Z","lag":6,"complete":true,"rebuilding":false}`
 	if diff := cmp.Diff(want, string(got)); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+func TestReportOfAUserHasTheCountersOfThatUser(t *testing.T) {
+	t.Parallel()
+	s := &fakeStore{counters: stats.Counters{Total: 5}, days: map[string]int64{"2024-01-15": 2}}
+	service := stats.NewService(s, fakeLogEnds{}, 1, clockAt(t, "2024-01-15T10:00:00Z"))
+	report, err := service.ReportUser(t.Context(), "7", 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.user != "7" || report.CompletedTotal != 5 || report.CompletedToday != 2 {
+		t.Errorf("user %q, %+v", s.user, report)
+	}
+	if _, err := service.ReportUser(t.Context(), "7", 0); apperr.Of(err) == nil {
+		t.Errorf("0 days: %v, want apperr.Invalid", err)
 	}
 }
 

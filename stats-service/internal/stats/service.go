@@ -84,6 +84,8 @@ type Store interface {
 	Apply(ctx context.Context, b Batch) (Tally, error)
 	// Read returns the counters.
 	Read(ctx context.Context, days []string) (Counters, error)
+	// ReadUser returns the counters of a user, with the offsets of all counters.
+	ReadUser(ctx context.Context, user string, days []string) (Counters, error)
 }
 
 // LogEnds returns the log-end offsets: for each partition the offset that its next
@@ -158,7 +160,7 @@ func (s *Service) Count(ctx context.Context, partition int32, from, next int64, 
 	for _, e := range events {
 		batch.Incarnation = e.Incarnation
 		if e.Type == completed { // reopening and deleting subtract nothing
-			completion := Completion{DedupKey: e.DedupKey, Day: dayOf(e.Timestamp), Offset: e.Offset}
+			completion := Completion{DedupKey: e.DedupKey, User: e.User, Day: dayOf(e.Timestamp), Offset: e.Offset}
 			batch.Completions = append(batch.Completions, completion)
 		}
 	}

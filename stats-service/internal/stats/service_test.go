@@ -18,7 +18,7 @@ func TestServiceCountsCompletionsByTheirDedupKeys(t *testing.T) {
 		{Type: "task.created", DedupKey: "a", Timestamp: when, Offset: 100},
 		{Type: "task.completed", DedupKey: "b", Timestamp: when, Offset: 101},
 		{Type: "task.reopened", DedupKey: "c", Timestamp: when, Offset: 102},
-		{Type: "task.completed", DedupKey: "d", Timestamp: when, Offset: 103},
+		{Type: "task.completed", DedupKey: "d", User: "7", Timestamp: when, Offset: 103},
 		{Type: "task.deleted", DedupKey: "e", Timestamp: when, Offset: 104},
 	}
 	s := &fakeStore{}
@@ -31,7 +31,7 @@ func TestServiceCountsCompletionsByTheirDedupKeys(t *testing.T) {
 	}
 	want := []stats.Batch{{Partition: 3, From: 100, Next: 107, Completions: []stats.Completion{
 		{DedupKey: "b", Day: "2024-01-16", Offset: 101},
-		{DedupKey: "d", Day: "2024-01-16", Offset: 103},
+		{DedupKey: "d", User: "7", Day: "2024-01-16", Offset: 103},
 	}}}
 	if diff := cmp.Diff(want, s.applied); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)

@@ -1,0 +1,120 @@
+package app_test
+
+import (
+	"encoding/json"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	goredis "github.com/redis/go-redis/v9"
+
+	"example.com/todo/platform/session"
+	"example.com/todo/platform/testenv"
+	"example.com/todo/platform/testenv/netproxy"
+	"example.com/todo/stats-service/internal/app"
+	"example.com/todo/stats-service/internal/stats"
+)
+
+// getAs requests the target with the token, and returns the status and, with 200, the report.
+func getAs(t *testing.T, cfg app.Config, token, target string) (status int, r stats.Report) {
+	t.Helper()
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+cfg.HTTP.Addr+target, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if token != "" {
+		request.Header.Set("Authorization", "Bearer "+token)
+	}
+	response, err := checkingClient(t).Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	if response.StatusCode == http.StatusOK && response.Header.Get("Content-Type") == "application/json" {
+		if err := json.NewDecoder(response.Body).Decode(&r); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return response.StatusCode, r
+}
+
+func TestStatisticsWithSignIn(t *testing.T) {
+	t.Parallel()
+	cfg := settingsWithServers(t)
+	cfg.Auth.Mode = "on"
+	client := goredis.NewClient(&goredis.Options{Addr: cfg.Redis.Addr})
+	t.Cleanup(func() { client.Close() })
+	sessionCfg := session.Defaults()
+	sessionCfg.KeyPrefix = cfg.Redis.KeyPrefix
+	sessions := session.NewStore(client, sessionCfg)
+	signIn := func(user session.User) string {
+		t.Helper()
+		token, _, err := sessions.Create(t.Context(), user)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return token
+	}
+	ann, bob, admin := signIn(session.User{ID: 7, Role: "member"}), signIn(session.User{ID: 8, Role: "member"}), signIn(session.User{ID: 9, Role: "admin"})
+
+	proxy, err := netproxy.Listen(t.Context(), cfg.Redis.Addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = proxy.Close() })
+	direct := cfg
+	cfg.Redis.Addr = proxy.Addr()
+	serve(t, cfg)
+	testenv.Eventually(t, "ready", func() bool { return app.Healthcheck(t.Context(), cfg) == nil })
+	sendCompletionsBy(t, cfg, `"user_id":7,`, "e1", "e2")
+	sendCompletionsBy(t, cfg, `"user_id":8,`, "e3")
+	sendCompletions(t, cfg, "e4")
+	expect := func(token, target string, want int64) {
+		t.Helper()
+		testenv.Eventually(t, "the counts of "+target, func() bool {
+			status, r := getAs(t, cfg, token, target)
+			return status == http.StatusOK && r.CompletedTotal == want && r.CompletedToday == want && r.Complete && r.Lag != nil && *r.Lag == 0
+		})
+	}
+	expect(admin, "/stats?scope=all", 4)
+	expect(ann, "/stats", 2)
+	expect(bob, "/stats", 1)
+	expect(admin, "/stats", 0)
+	if got := metrics(t, cfg); !strings.Contains(got, "\nstats_completed_today_tasks 4\n") {
+		t.Error("stats_completed_today_tasks is not that of all users")
+	}
+	if err := app.Rebuild(t.Context(), direct, false); err != nil {
+		t.Fatal(err)
+	}
+	expect(ann, "/stats", 2)
+
+	ended := signIn(session.User{ID: 7, Role: "member"})
+	if err := sessions.RevokeAll(t.Context(), 8, ""); err != nil {
+		t.Fatal(err)
+	}
+	for name, test := range map[string]struct {
+		token, target string
+		status        int
+	}{
+		"no token":                {"", "/stats", http.StatusUnauthorized},
+		"a revoked session":       {bob, "/stats", http.StatusUnauthorized},
+		"another session":         {ended, "/stats", http.StatusOK},
+		"all, for a member":       {ann, "/stats?scope=all", http.StatusForbidden},
+		"the document":            {"", "/openapi.yaml", http.StatusOK},
+		"a token in the URL, too": {ann, "/stats?token=" + ann, http.StatusBadRequest},
+	} {
+		if status, _ := getAs(t, cfg, test.token, test.target); status != test.status {
+			t.Errorf("%s: %d, want %d", name, status, test.status)
+		}
+	}
+
+	proxy.SetMode(netproxy.Stall)
+	start := time.Now()
+	if status, _ := getAs(t, cfg, ann, "/stats"); status != http.StatusServiceUnavailable {
+		t.Errorf("while Redis is frozen: %d, want 503", status)
+	}
+	t.Logf("503 after %v while Redis was frozen", time.Since(start).Round(time.Millisecond))
+	proxy.SetMode(netproxy.Forward)
+	expect(ann, "/stats", 2)
+}
