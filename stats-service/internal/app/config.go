@@ -55,6 +55,11 @@ func (c AuthConfig) Validate() error {
 // hasSignIn reports whether requests need a session.
 func (c Config) hasSignIn() bool { return c.Auth.Mode == "on" }
 
+// isSecure reports whether browsers reach the service by https, directly or through a proxy.
+func (c Config) isSecure() bool {
+	return c.HTTP.TLSCert != "" || strings.HasPrefix(strings.ToLower(c.Web.PublicURL), "https://")
+}
+
 // WebConfig has the address of the page that todo-service serves. The name of the cookie
 // depends on it.
 type WebConfig struct {
@@ -67,10 +72,6 @@ func (c WebConfig) Validate() error {
 		return nil
 	}
 	return config.CheckURL("public_url", c.PublicURL, "http", "https")
-}
-
-func (c WebConfig) isSecure() bool {
-	return strings.HasPrefix(strings.ToLower(c.PublicURL), "https://")
 }
 
 const (

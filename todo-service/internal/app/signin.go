@@ -54,7 +54,7 @@ func newSignIn(cfg Config, store *pgstore.Store, state goredis.UniversalClient, 
 		sessions:   sessions,
 		watcher:    watcher,
 		credentials: &session.Authenticator{
-			Check: sessions.Check, Watcher: watcher, Secure: cfg.Web.IsSecure(),
+			Check: sessions.Check, Watcher: watcher, Secure: cfg.isSecure(),
 		},
 		requests: redisstore.NewAuthenticator(redisstore.AuthenticatorConfig{
 			Sessions: sessions, Pipeline: pipeline, Lists: caches.lists, Limiter: caches.limiter, Log: log, Registry: registry,

@@ -30,9 +30,6 @@ type Config struct {
 	PublicURL string `config:"public_url"` // of the page, as browsers reach it; "" if they reach this server itself
 }
 
-// IsSecure reports whether browsers reach the page by https, through a proxy.
-func (c Config) IsSecure() bool { return strings.HasPrefix(strings.ToLower(c.PublicURL), "https://") }
-
 // Validate returns an error for a URL that a browser cannot request.
 func (c Config) Validate() error { return errors.Join(c.checkStatsURL(), c.checkPublicURL()) }
 
