@@ -1,7 +1,9 @@
 package app_test
 
 import (
+	"crypto/sha256"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -43,6 +45,7 @@ func TestStatisticsWithSignIn(t *testing.T) {
 	t.Parallel()
 	cfg := settingsWithServers(t)
 	cfg.Auth.Mode = "on"
+	cfg.HTTP.CORSOrigins = []string{"https://app.example.com"}
 	client := goredis.NewClient(&goredis.Options{Addr: cfg.Redis.Addr})
 	t.Cleanup(func() { client.Close() })
 	sessionCfg := session.Defaults()
@@ -88,6 +91,12 @@ func TestStatisticsWithSignIn(t *testing.T) {
 		t.Fatal(err)
 	}
 	expect(ann, "/stats", 2)
+	testenv.Eventually(t, "the hash of the rebuild under its name", func() bool {
+		generation := client.HGet(t.Context(), cfg.Redis.KeyPrefix+"stats:offsets", "generation").Val()
+		hash := client.HGetAll(t.Context(), cfg.Redis.KeyPrefix+"stats:user:7").Val()
+		return hash["completed"] == "2" && hash["generation"] == generation
+	})
+	expectOnlyReads(t, cfg, client, ann)
 
 	ended := signIn(session.User{ID: 7, Role: "member"})
 	if err := sessions.RevokeAll(t.Context(), 8, ""); err != nil {
@@ -117,4 +126,31 @@ func TestStatisticsWithSignIn(t *testing.T) {
 	t.Logf("503 after %v while Redis was frozen", time.Since(start).Round(time.Millisecond))
 	proxy.SetMode(netproxy.Forward)
 	expect(ann, "/stats", 2)
+}
+
+// expectOnlyReads wants that a request does not use the session of the token, and that the
+// response is for pages of the listed origin.
+func expectOnlyReads(t *testing.T, cfg app.Config, client *goredis.Client, token string) {
+	t.Helper()
+	key := cfg.Redis.KeyPrefix + fmt.Sprintf("session:%x", sha256.Sum256([]byte(token)))
+	if err := client.HSet(t.Context(), key, "last_seen", 1).Err(); err != nil {
+		t.Fatal(err)
+	}
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+cfg.HTTP.Addr+"/stats", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	request.Header.Set("Cookie", "session="+token)
+	request.Header.Set("Origin", "https://app.example.com")
+	response, err := checkingClient(t).Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	if got := response.Header.Get("Access-Control-Allow-Credentials"); response.StatusCode != http.StatusOK || got != "true" {
+		t.Errorf("by cookie of a page: %d, Access-Control-Allow-Credentials %q", response.StatusCode, got)
+	}
+	if got := client.HGet(t.Context(), key, "last_seen").Val(); got != "1" {
+		t.Errorf("last_seen is %q after a request for statistics", got)
+	}
 }
