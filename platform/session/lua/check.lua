@@ -19,9 +19,10 @@ if left <= 0 then
   redis.call('DEL', key)
   return false
 end
+-- Before HSET, which a Redis whose memory is full refuses as the first write of a script.
 redis.call('PEXPIRE', key, left)
 if now - seen >= interval then
-  redis.pcall('HSET', key, 'last_seen', now) -- fails when the memory is full: the session stays valid
-  session[5] = now
+  redis.call('HSET', key, 'last_seen', now)
+  seen = now
 end
-return {session[1], session[2], session[3], created, tonumber(session[5]), now + left}
+return {session[1], session[2], session[3], created, seen, now + left}

@@ -38,6 +38,7 @@ var documents = map[string]string{
 	"/bad": `<title>Bad</title><main><h1>Bad</h1><img src="data:image/gif;base64,R0lGODlhAQABAAAAACw="><button></button></main>`,
 	"/wrong": `<title>Wrong</title><script>console.error('an error'); fetch('/absent'); setTimeout(() => { throw new Error('uncaught') });
 		new SharedWorker('/worker.js').port.start();</script>`,
+	"/shared":  `<title>Shared</title><script>new SharedWorker('/quiet.js').port.start();</script>`,
 	"/strict":  `<title>Strict</title><main><h1>Strict</h1></main>`,
 	"/refused": `<title>Refused</title><script src="/inner.js"></script><script>document.title = 'inline'</script>`,
 	"/form":    `<title>Form</title><form method="get" action="/good"><button>Send</button></form><script>document.title = 'script'</script>`,
@@ -52,6 +53,8 @@ func serve(t *testing.T) string {
 		switch r.URL.Path {
 		case "/release":
 			once.Do(func() { close(release) })
+			return
+		case "/quiet.js":
 			return
 		case "/worker.js":
 			fmt.Fprint(w, "throw new Error('in the worker')")
@@ -210,6 +213,30 @@ func TestRequestsAreCountedUntilTheyEnd(t *testing.T) {
 		t.Fatal(err)
 	}
 	awaitRunning("")
+}
+
+// Chromium does not report the end of a request for a worker's script if the worker runs already.
+func TestScriptOfASharedWorkerIsNoRequestOfItsTabs(t *testing.T) {
+	first := open(t, "/good")
+	address, err := Evaluate[string](first, "location.origin")
+	if err != nil {
+		t.Fatal(err)
+	}
+	second, err := first.profile.OpenTab()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tab := range []*Tab{first, second} {
+		if err := tab.Navigate(address + "/shared"); err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, func() error {
+			if _, running := tab.Requests(); len(running) > 0 {
+				return fmt.Errorf("%q run", running)
+			}
+			return nil
+		})
+	}
 }
 
 func TestHiddenPageSeesThatItIsHidden(t *testing.T) {

@@ -6,7 +6,8 @@ import (
 	"github.com/chromedp/cdproto/network"
 )
 
-// requests counts the requests of a tab. It does not see those of workers.
+// requests counts the documents and the fetches of a tab. Chromium does not report the end of every other request, such
+// as that for the script of a shared worker that runs already.
 type requests struct {
 	mu      sync.Mutex
 	sent    int
@@ -19,8 +20,10 @@ func (r *requests) record(ev any) {
 	defer r.mu.Unlock()
 	switch ev := ev.(type) {
 	case *network.EventRequestWillBeSent:
-		r.sent++
-		r.running[ev.RequestID] = ev.Request.URL
+		if ev.Type == network.ResourceTypeDocument || ev.Type == network.ResourceTypeFetch {
+			r.sent++
+			r.running[ev.RequestID] = ev.Request.URL
+		}
 	case *network.EventLoadingFinished:
 		delete(r.running, ev.RequestID)
 	case *network.EventLoadingFailed:
@@ -28,7 +31,8 @@ func (r *requests) record(ev any) {
 	}
 }
 
-// Requests returns how many requests the tab has sent, those of workers excepted, and the URLs of those that run.
+// Requests returns how many documents and fetches the tab has requested, and the URLs of those without a whole response.
+// It does not see what workers request.
 func (t *Tab) Requests() (sent int, running []string) {
 	t.requests.mu.Lock()
 	defer t.requests.mu.Unlock()
