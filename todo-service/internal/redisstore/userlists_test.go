@@ -1,6 +1,7 @@
 package redisstore_test
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"strings"
@@ -12,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"example.com/todo/platform/testenv"
+	"example.com/todo/todo-service/internal/listcache"
 	"example.com/todo/todo-service/internal/redisstore"
 	"example.com/todo/todo-service/internal/task"
 )
@@ -238,6 +240,25 @@ func TestListCacheWithoutRedisLetsNoUserWaitForAnother(t *testing.T) {
 	reader.Wait()
 }
 
+func TestListCacheKeepsTheCopiesOfOthersWhenAListChanges(t *testing.T) {
+	t.Parallel()
+	_, cache := openCache(t)
+	fillUsers(t, cache, 8, 9)
+	const size = 1_000_000
+	for version := range redisstore.MaxCopyBytes/size + 1 {
+		body := fmt.Appendf(nil, "%*d", size, version)
+		query := func(context.Context) (listcache.Entry, error) { return listcache.Entry{Body: body, ETag: "x"}, nil }
+		testenv.Eventually(t, "the list is cached", func() bool {
+			list, err := cache.Load(t.Context(), 7, query)
+			return err == nil && list.Hit && bytes.Equal(list.Body, body)
+		})
+		invalidateUser(t, cache, 7, "")
+	}
+	if copies, total := cache.CopyBytes(); copies != 3 || total < size {
+		t.Errorf("%d copies have %d bytes, want those of three users", copies, total)
+	}
+}
+
 func TestListCacheBoundsTheBytesOfUsersCopies(t *testing.T) {
 	t.Parallel()
 	s := openRedis(t)
@@ -264,9 +285,9 @@ func TestListCacheBoundsTheBytesOfUsersCopies(t *testing.T) {
 	loadUser(t, cache, users+1, &fakeDatabase{}) // Redis learns the script: no list is forgotten afterwards
 	read(false)
 	read(true)
-	copies, bytes := cache.CopyBytes()
-	if bytes > redisstore.MaxCopyBytes || bytes < redisstore.MaxCopyBytes*9/10 {
-		t.Errorf("%d copies have %d bytes, want nearly %d", copies, bytes, redisstore.MaxCopyBytes)
+	copies, total := cache.CopyBytes()
+	if total > redisstore.MaxCopyBytes || total < redisstore.MaxCopyBytes*9/10 {
+		t.Errorf("%d copies have %d bytes, want nearly %d", copies, total, redisstore.MaxCopyBytes)
 	}
 	var cursor uint64
 	for {
