@@ -13,6 +13,7 @@ import (
 	"math"
 	"net"
 	"net/http"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -66,6 +67,12 @@ const (
 	maxHeaderBytes  = 1 << 20
 	highestMaxConns = 1_000_000
 )
+
+// IsSecure reports whether browsers reach the server by https: directly, or through a proxy
+// with the public URL, which may be empty.
+func (c Config) IsSecure(publicURL string) bool {
+	return c.TLSCert != "" || strings.HasPrefix(strings.ToLower(publicURL), "https://")
+}
 
 // Validate returns an error for an address that cannot be listened on, for limits that
 // net/http would replace by others or that are out of range, for hosts and origins

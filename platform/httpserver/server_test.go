@@ -11,6 +11,7 @@ import (
 
 	"example.com/todo/platform/config"
 	"example.com/todo/platform/httpserver"
+	"example.com/todo/platform/tlsconfig"
 )
 
 // start runs a server until stop or the end of the test. The channel returns the result of Run.
@@ -218,6 +219,25 @@ func TestConfigRejectsInvalidSettings(t *testing.T) {
 	} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("want %s in %v", want, err)
+		}
+	}
+}
+
+func TestServerIsSecureUnderTLSAndBehindAProxyWithTLS(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		cert, publicURL string
+		want            bool
+	}{
+		{"", "", false},
+		{"", "http://todo.example.com", false},
+		{"", "HTTPS://todo.example.com", true},
+		{"cert.pem", "", true},
+		{"cert.pem", "http://todo.example.com", true},
+	} {
+		cfg := httpserver.Config{ServerFiles: tlsconfig.ServerFiles{TLSCert: test.cert}}
+		if got := cfg.IsSecure(test.publicURL); got != test.want {
+			t.Errorf("certificate %q, public URL %q: %v, want %v", test.cert, test.publicURL, got, test.want)
 		}
 	}
 }

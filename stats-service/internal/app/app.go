@@ -69,7 +69,7 @@ func Run(ctx context.Context, cfg Config) error {
 	if cfg.hasSignIn() {
 		cfg.HTTP.AllowCredentials = true
 		cfg.Session.KeyPrefix = cmp.Or(cfg.Session.KeyPrefix, cfg.Redis.KeyPrefix)
-		api.Credentials = &session.Authenticator{Check: session.NewStore(client, cfg.Session).Peek, Secure: cfg.isSecure()}
+		api.Credentials = &session.Authenticator{Check: session.NewStore(client, cfg.Session).Peek, Secure: cfg.HTTP.IsSecure(cfg.Web.PublicURL)}
 	}
 	http, err := httpserver.Listen(cfg.HTTP, conns.Limit("http", cfg.HTTP.MaxConns), httpserver.Instrument(httpapi.New(api), cfg.HTTP, telemetry))
 	if err != nil {

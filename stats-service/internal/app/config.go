@@ -6,7 +6,6 @@ import (
 	"errors"
 	"net/netip"
 	"slices"
-	"strings"
 	"time"
 
 	"example.com/todo/platform/config"
@@ -54,11 +53,6 @@ func (c AuthConfig) Validate() error {
 
 // hasSignIn reports whether requests need a session.
 func (c Config) hasSignIn() bool { return c.Auth.Mode == "on" }
-
-// isSecure reports whether browsers reach the service by https, directly or through a proxy.
-func (c Config) isSecure() bool {
-	return c.HTTP.TLSCert != "" || strings.HasPrefix(strings.ToLower(c.Web.PublicURL), "https://")
-}
 
 // WebConfig has the address of the page that todo-service serves. The name of the cookie
 // depends on it.

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"net/netip"
 	"slices"
-	"strings"
 	"time"
 
 	"example.com/todo/platform/config"
@@ -93,11 +92,6 @@ func (c AuthConfig) Validate() error {
 
 // hasSignIn reports whether requests need a session.
 func (c Config) hasSignIn() bool { return c.Auth.Mode == "on" }
-
-// isSecure reports whether browsers reach the service by https, directly or through a proxy.
-func (c Config) isSecure() bool {
-	return c.HTTP.TLSCert != "" || strings.HasPrefix(strings.ToLower(c.Web.PublicURL), "https://")
-}
 
 // sessions returns the settings of the store of sessions.
 func (c Config) sessions() session.Config {

@@ -54,7 +54,7 @@ func newSignIn(cfg Config, store *pgstore.Store, state goredis.UniversalClient, 
 		sessions:   sessions,
 		watcher:    watcher,
 		credentials: &session.Authenticator{
-			Check: sessions.Check, Watcher: watcher, Secure: cfg.isSecure(),
+			Check: sessions.Check, Watcher: watcher, Secure: cfg.HTTP.IsSecure(cfg.Web.PublicURL),
 		},
 		requests: redisstore.NewAuthenticator(redisstore.AuthenticatorConfig{
 			Sessions: sessions, Pipeline: pipeline, Lists: caches.lists, Limiter: caches.limiter, Log: log, Registry: registry,
