@@ -20,7 +20,8 @@ import (
 // rate_limit.requests and the variable RATE_LIMIT_REQUESTS. An empty variable counts as unset. A
 // variable with quotes or white space around its value is an error. Fields may be string, bool, int,
 // float64, time.Duration, Secret, an encoding.TextUnmarshaler, or a slice of these (comma-separated in
-// the environment).
+// the environment). For a Secret, the variable may instead be REDIS_PASSWORD_FILE with the path of a file
+// of at most 64 kB; a line break at its end is no part of the value.
 //
 // Then Load calls the method Validate() error of each struct that has one. The error joins one error for
 // each unknown key and invalid value, with the key, the value (but no Secret, and no password in an
@@ -100,7 +101,14 @@ func (l *loader) readEnvironment(environ []string) {
 		variables[name] = value
 	}
 	for _, s := range l.settings {
-		if value := variables[s.env()]; value != "" {
+		value, path := variables[s.env()], variables[s.env()+fileSuffix]
+		switch {
+		case path != "" && s.isSecret():
+			s.readSecretFile(path)
+			if value != "" {
+				s.problem = fmt.Errorf("is set, and so is %s: unset one of them", s.env())
+			}
+		case value != "":
 			s.raw, s.source = value, s.envSource()
 		}
 	}
@@ -177,7 +185,7 @@ func (l *loader) reject(s *setting, problem string) {
 	}
 	s.rejected = true
 	shown := redacted
-	if s.value.Type() != reflect.TypeFor[Secret]() {
+	if !s.isSecret() {
 		shown = fmt.Sprintf("%q", redact(fmt.Sprint(s.raw)))
 	}
 	source := s.source

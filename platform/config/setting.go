@@ -19,6 +19,7 @@ type setting struct {
 	value    reflect.Value
 	raw      any // a string from the environment, a value decoded from YAML, or the default
 	source   string
+	problem  error // of its secret file
 	rejected bool
 }
 
@@ -56,11 +57,20 @@ func (s *setting) env() string { return strings.ToUpper(strings.ReplaceAll(s.key
 // envSource returns the setting's source if its variable is set.
 func (s *setting) envSource() string { return "environment " + s.env() }
 
+func (s *setting) isSecret() bool { return s.value.Type() == reflect.TypeFor[Secret]() }
+
 // decode stores raw in value. Its error says which values are valid.
 func (s *setting) decode() error {
 	switch s.source {
 	case sourceDefault:
 		return nil
+	case s.envSource() + fileSuffix:
+		if s.problem != nil {
+			// A rule that demands a secret must not reject another setting, too.
+			s.value.SetString(redacted)
+			return s.problem
+		}
+		fallthrough
 	case s.envSource():
 		if err := checkWrapping(s.raw.(string)); err != nil {
 			return err

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"strings"
 	"syscall"
 )
 
@@ -23,7 +24,7 @@ func (s Sources) Name(key string) string {
 		return full
 	}
 	source, described := (*s.byKey)[full], setting{key: full}
-	if source == described.envSource() {
+	if strings.HasPrefix(source, described.envSource()) {
 		return fmt.Sprintf("%s (%s)", full, source)
 	}
 	return fmt.Sprintf("%s (%s; variable %s)", full, source, described.env())
