@@ -11,6 +11,7 @@ package grpcserver
 import (
 	"cmp"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -26,6 +27,7 @@ import (
 	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/encoding"
 	"google.golang.org/grpc/health"
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
@@ -34,6 +36,7 @@ import (
 
 	"example.com/todo/platform/config"
 	"example.com/todo/platform/metrics"
+	"example.com/todo/platform/tlsconfig"
 )
 
 // Config has the limits of a server. A time of 0 means no limit, where Validate accepts it.
@@ -49,6 +52,8 @@ type Config struct {
 	DrainTimeout         time.Duration `config:"drain_timeout"`          // for calls in flight to finish after the stop
 	MaxConns             int           `config:"max_conns"`              // concurrent connections, at least 1
 	MaxConnAge           time.Duration `config:"max_conn_age"`           // the age of a connection at which its streams end
+
+	tlsconfig.ServerFiles
 
 	Sources config.Sources // for errors
 }
@@ -83,7 +88,8 @@ const (
 )
 
 // Validate returns an error for an address that cannot be listened on, and for limits that
-// grpc-go would replace by its own, that allow nothing, or that are out of range.
+// grpc-go would replace by its own, that allow nothing, or that are out of range, and for TLS
+// files that cannot be used.
 func (c Config) Validate() error {
 	const noBound = "no bound"
 	return errors.Join(
@@ -98,6 +104,7 @@ func (c Config) Validate() error {
 		config.CheckRange("keepalive_min_time", c.KeepaliveMinTime, minTime, maxTime),
 		config.CheckRangeOrZero("request_timeout", c.RequestTimeout, minTime, maxTime, noBound),
 		config.CheckRangeOrZero("drain_timeout", c.DrainTimeout, minTime, maxTime, noBound),
+		c.ServerFiles.Validate(),
 	)
 }
 
@@ -136,7 +143,17 @@ type Server struct {
 // A connection accepts no new calls some time before it is cfg.MaxConnAge old. Its streams
 // end in the last tenth of that age with apperr.Unavailable. It is closed when all calls
 // have ended, or by force 30 s after that age or a little later.
+//
+// With cfg.TLSCert the server speaks TLS, and with cfg.TLSClientCA it demands a client
+// certificate.
 func Listen(cfg Config, limit func(net.Listener) net.Listener, t Telemetry, register func(grpc.ServiceRegistrar), options ...grpc.ServerOption) (*Server, error) {
+	secure, err := cfg.ListenerConfig(cfg.Sources, tls.RequireAndVerifyClientCert, "h2")
+	if err != nil {
+		return nil, err
+	}
+	if secure != nil {
+		options = append(options, grpc.Creds(credentials.NewTLS(secure)))
+	}
 	listener, err := cfg.Sources.Listen("addr", cfg.Addr)
 	if err != nil {
 		return nil, err

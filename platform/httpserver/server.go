@@ -6,6 +6,7 @@ package httpserver
 import (
 	"cmp"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -17,6 +18,7 @@ import (
 
 	"example.com/todo/platform/config"
 	"example.com/todo/platform/logging"
+	"example.com/todo/platform/tlsconfig"
 )
 
 // Config has the limits of a server. A time of 0 means no limit, where Validate accepts it.
@@ -31,6 +33,9 @@ type Config struct {
 	MaxConns          int           `config:"max_conns"`       // concurrent connections, at least 1
 	AllowedHosts      []string      `config:"allowed_hosts"`   // served in addition to those of RestrictHostsAndOrigins
 	CORSOrigins       []string      `config:"cors_origins"`    // of pages that may use the API: https://app.example.com, or * for all
+
+	tlsconfig.ServerFiles
+	ClientCertOptional bool // with TLSClientCA: the handler checks tlsconfig.HasClientCertificate
 
 	Sources config.Sources // for errors
 }
@@ -59,8 +64,8 @@ const (
 )
 
 // Validate returns an error for an address that cannot be listened on, for limits that
-// net/http would replace by others or that are out of range, and for hosts and origins
-// that no request can have.
+// net/http would replace by others or that are out of range, for hosts and origins
+// that no request can have, and for TLS files that cannot be used.
 func (c Config) Validate() error {
 	const noBound = "no bound"
 	return errors.Join(
@@ -74,6 +79,7 @@ func (c Config) Validate() error {
 		config.CheckRange("max_conns", c.MaxConns, 1, highestMaxConns),
 		validateHosts(c.AllowedHosts),
 		validateOrigins(c.CORSOrigins),
+		c.ServerFiles.Validate(),
 	)
 }
 
@@ -90,13 +96,26 @@ type connKey struct{}
 
 // Listen binds cfg.Addr. Run then serves h on the listener that limit returns, see
 // clientlimit.ConnLimiter. The response must be sent within RequestTimeout + ReadTimeout, if
-// there is a RequestTimeout. A Stream has a timeout of its own.
+// there is a RequestTimeout. A Stream has a timeout of its own. With TLSCert the server
+// speaks TLS, and with TLSClientCA it demands a client certificate, unless that is optional.
 func Listen(cfg Config, limit func(net.Listener) net.Listener, h http.Handler) (*Server, error) {
+	clients := tls.RequireAndVerifyClientCert
+	if cfg.ClientCertOptional {
+		clients = tls.VerifyClientCertIfGiven
+	}
+	// HTTP/2 would need limits of its own, on streams and frames: ALPN offers HTTP/1.1 only.
+	secure, err := cfg.ListenerConfig(cfg.Sources, clients, "http/1.1")
+	if err != nil {
+		return nil, err
+	}
 	listener, err := cfg.Sources.Listen("addr", cfg.Addr)
 	if err != nil {
 		return nil, err
 	}
 	listener = limit(listener)
+	if secure != nil {
+		listener = tls.NewListener(listener, secure)
+	}
 	s := &Server{listener: listener, drainTimeout: cfg.DrainTimeout}
 	s.http = &http.Server{
 		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -110,7 +129,7 @@ func Listen(cfg Config, limit func(net.Listener) net.Listener, h http.Handler) (
 		IdleTimeout:       cfg.IdleTimeout,
 		MaxHeaderBytes:    cfg.MaxHeaderBytes,
 		ErrorLog:          logging.Library("net/http", slog.LevelWarn),
-		ConnContext:       func(ctx context.Context, c net.Conn) context.Context { return context.WithValue(ctx, connKey{}, c) },
+		ConnContext:       storeConn,
 
 		DisableGeneralOptionsHandler: true, // OPTIONS * is a request like any other
 	}
@@ -118,6 +137,14 @@ func Listen(cfg Config, limit func(net.Listener) net.Listener, h http.Handler) (
 		s.http.WriteTimeout = cfg.RequestTimeout + cfg.ReadTimeout
 	}
 	return s, nil
+}
+
+// storeConn stores the TCP connection of a request in its context, also under TLS.
+func storeConn(ctx context.Context, c net.Conn) context.Context {
+	if secured, ok := c.(*tls.Conn); ok {
+		c = secured.NetConn()
+	}
+	return context.WithValue(ctx, connKey{}, c)
 }
 
 // AnnounceClose is a lifecycle part for the first shutdown stage. When it is stopped,

@@ -23,6 +23,7 @@ import (
 	"example.com/todo/platform/lifecycle"
 	"example.com/todo/platform/logging"
 	"example.com/todo/platform/retry"
+	"example.com/todo/platform/tlsconfig"
 )
 
 const (
@@ -39,6 +40,8 @@ type Config struct {
 	MaxConns     int      `config:"max_conns"`     // concurrent connections, at least 1
 	AllowedHosts []string `config:"allowed_hosts"` // see httpserver.Config.RestrictHostsAndOrigins
 
+	tlsconfig.ServerFiles // TLSClientCA is for all paths but the probes
+
 	Sources config.Sources // for errors
 }
 
@@ -49,7 +52,8 @@ func Defaults(addr string) Config { return Config{Addr: addr, MaxConns: 64} }
 const highestMaxConns = 10_000 // a higher value is a mistake: no process has so many probes
 
 // Validate returns an error for an address that cannot be listened on, a number of
-// connections outside 1 to 10,000, or hosts that no request can have.
+// connections outside 1 to 10,000, hosts that no request can have, or TLS files that cannot
+// be used.
 func (c Config) Validate() error {
 	return errors.Join(c.server().Validate(), config.CheckRange("max_conns", c.MaxConns, 1, highestMaxConns))
 }
@@ -59,6 +63,7 @@ func (c Config) server() httpserver.Config {
 	cfg.RequestTimeout = 0 // the client chooses the duration of a profile
 	cfg.DrainTimeout = drainTimeout
 	cfg.AllowedHosts = c.AllowedHosts
+	cfg.ServerFiles, cfg.ClientCertOptional = c.ServerFiles, true
 	cfg.Sources = c.Sources
 	return cfg
 }
@@ -86,6 +91,7 @@ type Server struct {
 //	/metrics       the metrics of registry                       under a Host that is allowed
 //	/debug/pprof/  profiles, if cfg.Pprof                        under a Host that is allowed
 //
+// With cfg.TLSClientCA the last two are answered 403 unless the client has a certificate.
 // It adds the gauge service_ready to registry: 1 while /readyz answers 200, else 0. The connections have the
 // limit cfg.MaxConns and do not count for a client in conns.
 func Listen(cfg Config, conns *clientlimit.ConnLimiter, log *slog.Logger, registry *prometheus.Registry, checks ...Check) (*Server, error) {
@@ -115,8 +121,8 @@ func Listen(cfg Config, conns *clientlimit.ConnLimiter, log *slog.Logger, regist
 	return s, err
 }
 
-// restrictAllButProbes applies the host policy to all paths except the probes, which often
-// use an arbitrary Host.
+// restrictAllButProbes applies the host policy, and the demand for a client certificate, to
+// all paths except the probes, which often use an arbitrary Host and have no certificate.
 func restrictAllButProbes(routes http.Handler, cfg httpserver.Config) http.Handler {
 	restricted := cfg.RestrictHostsAndOrigins(routes)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -124,6 +130,10 @@ func restrictAllButProbes(routes http.Handler, cfg httpserver.Config) http.Handl
 		case "/livez", "/readyz":
 			routes.ServeHTTP(w, r)
 		default:
+			if cfg.TLSClientCA != "" && !tlsconfig.HasClientCertificate(r.TLS) {
+				http.Error(w, "a client certificate is required here", http.StatusForbidden)
+				return
+			}
 			restricted.ServeHTTP(w, r)
 		}
 	})
