@@ -3,9 +3,12 @@ package redis
 import (
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 
 	goredis "github.com/redis/go-redis/v9"
+
+	"example.com/todo/platform/tlsconfig"
 )
 
 // errReadOnly has the prefix of the server's own reply to a write.
@@ -13,10 +16,11 @@ var errReadOnly = errors.New("READONLY it takes no writes")
 
 // Explain returns err, which keeps Redis from being used, with the setting to look at and what to try.
 func (c Config) Explain(err error) error {
+	if err = c.ExplainTLS(err, c.Sources, "addr"); err == nil || errors.As(err, new(*tlsconfig.Error)) {
+		return err
+	}
 	var try string
 	switch {
-	case err == nil:
-		return nil
 	case hasReply(err, "NOAUTH"), strings.Contains(err.Error(), "unauthenticated"):
 		try = "set " + c.Sources.Name("password")
 	case hasReply(err, "WRONGPASS"), strings.Contains(err.Error(), "invalid password"):
@@ -27,6 +31,8 @@ func (c Config) Explain(err error) error {
 		try = "name the primary in " + c.Sources.Name("addr") + ", or its Sentinels and " + c.Sources.Name("master")
 	case isReply(err):
 		try = "the server's address is from " + c.Sources.Name("addr")
+	case errors.Is(err, io.EOF) && !c.TLS:
+		try = "is it running, and does it want TLS although " + c.Sources.Name("tls") + " is false?"
 	default:
 		try = "is it running, and does " + c.Sources.Name("addr") + " name it?"
 	}

@@ -8,6 +8,7 @@ import (
 	_ "embed"
 	"errors"
 	"fmt"
+	"net"
 	"strings"
 	"time"
 
@@ -17,12 +18,13 @@ import (
 
 	"example.com/todo/platform/config"
 	"example.com/todo/platform/metrics"
+	"example.com/todo/platform/tlsconfig"
 )
 
 // Config is the address of Redis and the bounds of its client. Addr is host:port; several, separated by commas,
 // are a Redis Cluster or, with Master, the Sentinels of that master. The caller prepends KeyPrefix to
 // every key; in a cluster it contains a hash tag such as "{app}", so that a script may use several
-// keys. Timeout bounds each dial, each write, and each wait for a reply.
+// keys. Timeout bounds each dial, each TLS handshake, each write, and each wait for a reply.
 type Config struct {
 	Addr      string        `config:"addr"`
 	Username  string        `config:"username"`
@@ -32,6 +34,8 @@ type Config struct {
 	KeyPrefix string        `config:"key_prefix"`
 	PoolSize  int           `config:"pool_size"` // connections to each server, without ten for pipelines and one for each subscription
 	Timeout   time.Duration `config:"timeout"`
+
+	tlsconfig.ClientFiles
 
 	Sources config.Sources // for errors
 }
@@ -69,6 +73,7 @@ func (c Config) Validate() error {
 		c.CheckPrefix("key_prefix", c.KeyPrefix),
 		config.CheckRange("pool_size", c.PoolSize, 1, maxPoolSize),
 		config.CheckRange("timeout", c.Timeout, minTimeout, maxTimeout),
+		c.ClientFiles.Validate(),
 	}
 	if c.Username != "" && c.Password == "" {
 		errs = append(errs, config.Invalid("username", "needs a password: without one it is not sent, and the server uses its default user"))
@@ -122,6 +127,7 @@ func (c Config) MaxConns() int {
 func Open(cfg Config, server string, reg prometheus.Registerer) goredis.UniversalClient {
 	client := goredis.NewUniversalClient(&goredis.UniversalOptions{
 		Addrs:                 cfg.addrs(),
+		Dialer:                cfg.dialer(),
 		MasterName:            cfg.Master,
 		Username:              cfg.Username,
 		Password:              cfg.Password.Reveal(),
@@ -148,6 +154,34 @@ func Open(cfg Config, server string, reg prometheus.Registerer) goredis.Universa
 		reg.MustRegister(newPoolCollector(client, labels))
 	}
 	return client
+}
+
+// dialer returns the dialer of connections with TLS, or nil for go-redis's own.
+func (c Config) dialer() func(ctx context.Context, network, addr string) (net.Conn, error) {
+	secure := tlsconfig.NewClient(c.ClientFiles, c.Sources, "addr")
+	if secure == nil {
+		return nil
+	}
+	dial := goredis.NewDialer(&goredis.Options{DialTimeout: c.Timeout})
+	return func(ctx context.Context, network, addr string) (net.Conn, error) {
+		conn, err := dial(ctx, network, addr)
+		if err != nil {
+			return nil, err
+		}
+		ctx, cancel := context.WithTimeout(ctx, c.Timeout)
+		defer cancel()
+		secured, err := secure.Handshake(ctx, conn, addr)
+		if err != nil {
+			_ = conn.Close()
+			return nil, err
+		}
+		return secured, nil
+	}
+}
+
+// TLSEndpoint describes the connections for a tlsconfig.Monitor.
+func (c Config) TLSEndpoint() tlsconfig.Endpoint {
+	return c.ClientEndpoint(c.Sources, c.addrs()...)
 }
 
 //go:embed ready.lua
