@@ -5,10 +5,11 @@ import (
 	"regexp"
 
 	"example.com/todo/platform/config"
+	"example.com/todo/platform/tlsconfig"
 )
 
-// Config names the brokers, this client, and the number of partitions of the topics. It
-// has no TLS or authentication.
+// Config names the brokers, this client, its credentials, and the number of partitions of
+// the topics.
 type Config struct {
 	// Brokers are host:port addresses of bootstrap brokers, from which the client learns the others.
 	Brokers []string `config:"brokers"`
@@ -20,6 +21,9 @@ type Config struct {
 	// within the session timeout causes no rebalance. It is unique per replica,
 	// and empty for a dynamic member.
 	InstanceID string `config:"instance_id"`
+
+	tlsconfig.ClientFiles
+	SASL
 
 	Sources config.Sources // for errors
 }
@@ -41,6 +45,8 @@ func (c Config) Validate() error {
 		config.CheckServerAddrs("brokers", c.Brokers...),
 		config.CheckName("client_id", c.ClientID),
 		config.CheckRange("partitions", c.Partitions, 1, maxPartitions),
+		c.ClientFiles.Validate(),
+		c.SASL.Validate(),
 	}
 	if c.ClientID == "" {
 		problems = append(problems, config.Invalid("client_id", "must not be empty: the brokers' logs and quotas know the service by it"))
@@ -49,6 +55,11 @@ func (c Config) Validate() error {
 		problems = append(problems, config.Invalid("instance_id", "may hold letters, digits, '.', '_' and '-', at most 249"))
 	}
 	return errors.Join(problems...)
+}
+
+// TLSEndpoint describes the connections for a tlsconfig.Monitor.
+func (c Config) TLSEndpoint() tlsconfig.Endpoint {
+	return c.ClientEndpoint(c.Sources, c.Brokers...)
 }
 
 // ConsumerConns returns the most connections that a consumer group and the command dlq

@@ -41,7 +41,7 @@ func (c *partitionConsumer) prefetchBatches() (batches <-chan recordBatch, stop 
 	prefetched := make(chan recordBatch)
 	p := &prefetcher{
 		consumer: c, batches: prefetched, position: c.position,
-		client: client.NewLazy(c.group.cfg.Config), delays: retryBackoff.Delays(),
+		client: c.group.connector.NewLazy(), delays: retryBackoff.Delays(),
 	}
 	var reading sync.WaitGroup
 	reading.Go(func() { p.run(ctx) })

@@ -49,6 +49,7 @@ type Group struct {
 	metrics        *metrics
 	membership     *membership
 	dlqProducer    *producer.Producer
+	connector      *client.Connector
 	requests       *client.Lazy        // on the consumer's own connection they would wait behind its requests
 	owner          string              // names this group, in this process, in the quarantine
 	revisions      atomic.Int64        // of the quarantine's states
@@ -61,6 +62,7 @@ type Group struct {
 // a label: a registry accepts one group of a name.
 func NewGroup(cfg GroupConfig, h Handler, log *slog.Logger, reg prometheus.Registerer) *Group {
 	log = log.With("group", cfg.Group, "topic", cfg.Topic)
+	connector := client.NewConnector(cfg.Config)
 	return &Group{
 		cfg:        cfg,
 		handler:    h,
@@ -69,7 +71,8 @@ func NewGroup(cfg GroupConfig, h Handler, log *slog.Logger, reg prometheus.Regis
 		membership: newMembership(log, cfg.Sources.Name("brokers")),
 		// A batch of a few kB may unpack to many MB, and each of its records to a dead letter.
 		dlqProducer:    producer.NewCompressing(cfg.Config),
-		requests:       client.NewLazy(cfg.Config),
+		connector:      connector,
+		requests:       connector.NewLazy(),
 		owner:          rand.Text(),
 		exclusive:      semaphore.NewWeighted(exclusiveWeight),
 		handlerTimeout: handlerTimeout,
@@ -111,7 +114,7 @@ func (g *Group) Ready(context.Context) error { return g.membership.readyErr() }
 // runMembership joins the group and runs its sessions, until ctx ends or the member has
 // to connect anew.
 func (g *Group) runMembership(ctx context.Context, delays *backoff.ExponentialBackOff) error {
-	conn, err := client.Open(g.cfg.Config, metadataRefresh)
+	conn, err := g.connector.Open(metadataRefresh)
 	if err != nil {
 		return err
 	}

@@ -53,7 +53,7 @@ type Producer struct {
 // is nil.
 func New(cfg kafka.Config, reg prometheus.Registerer) *Producer {
 	return &Producer{
-		sem: make(chan struct{}, 1), partitioner: newPartitioner(), client: client.NewLazy(cfg),
+		sem: make(chan struct{}, 1), partitioner: newPartitioner(), client: client.NewConnector(cfg).NewLazy(),
 		durations: metrics.NewDurations(reg, "kafka_producer_send_seconds",
 			"Duration of sending records, until all are acknowledged or one has failed.", nil),
 	}

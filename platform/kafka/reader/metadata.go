@@ -15,7 +15,7 @@ import (
 // to exist. Otherwise the error is a *kafka.TopicError. It is another error if Kafka
 // did not respond before ctx ended. CheckTopic does not retry.
 func CheckTopic(ctx context.Context, cfg kafka.Config, topic string) error {
-	c := client.NewLazy(cfg)
+	c := client.NewConnector(cfg).NewLazy()
 	defer c.Close()
 	err := c.Do(ctx, func(c *client.Client) error { return c.CheckTopic(topic, cfg.Partitions) })
 	if err != nil {

@@ -24,7 +24,7 @@ type requester struct {
 }
 
 func newRequester(cfg kafka.Config) *requester {
-	return &requester{cfg: cfg, client: client.NewLazy(cfg)}
+	return &requester{cfg: cfg, client: client.NewConnector(cfg).NewLazy()}
 }
 
 // requestOnce is request over a connection of its own. what names the request in the

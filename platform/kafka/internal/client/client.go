@@ -12,6 +12,7 @@ import (
 	gometrics "github.com/rcrowley/go-metrics"
 
 	"example.com/todo/platform/kafka"
+	"example.com/todo/platform/tlsconfig"
 )
 
 // Sarama's timeouts. A rebalance waits for the slowest member's batch, and a member
@@ -38,17 +39,29 @@ type Client struct {
 	dialer *dialer
 }
 
+// Connector opens clients with the same settings. They share the certificate files that
+// were read last.
+type Connector struct {
+	cfg    kafka.Config
+	secure *tlsconfig.Client // nil without TLS
+}
+
+// NewConnector returns a connector, which has not read the certificate files yet.
+func NewConnector(cfg kafka.Config) *Connector {
+	return &Connector{cfg: cfg, secure: tlsconfig.NewClient(cfg.ClientFiles, cfg.Sources, "brokers")}
+}
+
 // Open prepares a client that refreshes its metadata at that interval, or, if it is 0,
 // only on demand. It dials nothing, so the error is about the settings.
-func Open(cfg kafka.Config, refresh time.Duration) (*Client, error) {
-	dialer := newDialer()
-	settings := newSaramaConfig(cfg, dialer)
+func (c *Connector) Open(refresh time.Duration) (*Client, error) {
+	dialer := newDialer(c.secure)
+	settings := newSaramaConfig(c.cfg, dialer)
 	settings.Metadata.RefreshFrequency = refresh
-	client, err := sarama.NewClient(cfg.Brokers, settings)
+	client, err := sarama.NewClient(c.cfg.Brokers, settings)
 	if err != nil {
 		return nil, err
 	}
-	return &Client{Client: client, cfg: cfg, dialer: dialer}, nil
+	return &Client{Client: client, cfg: c.cfg, dialer: dialer}, nil
 }
 
 // Close aborts the calls in progress and closes the client.
@@ -60,9 +73,9 @@ func (c *Client) Close() error {
 // Abort closes every socket and lets no new one open: calls in progress fail at once.
 func (c *Client) Abort() { c.dialer.closeAll() }
 
-// Intercept passes the next response to receive, which reads it from the socket and
-// returns the bytes that Sarama decodes, or the error that Sarama returns. The caller
-// calls stop when it expects no response any more.
+// Intercept passes the next response to a fetch request to receive, which reads it from
+// the socket and returns the bytes that Sarama decodes, or the error that Sarama returns.
+// The caller calls stop when it expects no response any more.
 func (c *Client) Intercept(receive func(socket io.Reader) ([]byte, error)) (stop func()) {
 	c.dialer.next.Store(&receive)
 	return func() { c.dialer.next.CompareAndSwap(&receive, nil) }
@@ -206,6 +219,7 @@ func newSaramaConfig(cfg kafka.Config, dialer *dialer) *sarama.Config {
 	s.Net.Proxy.Dialer = dialer
 	s.Net.ReadTimeout = readTimeout
 	s.Net.WriteTimeout = readTimeout
+	setCredentials(s, cfg.SASL)
 
 	s.Metadata.Full = false
 	s.Metadata.AllowAutoTopicCreation = false

@@ -19,7 +19,7 @@ func TestEverySettingOfSaramaIsListed(t *testing.T) {
 	t.Parallel()
 	cfg := kafka.Defaults("reader")
 	cfg.InstanceID = "reader-0"
-	conn, err := Open(cfg, 0)
+	conn, err := NewConnector(cfg).Open(0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -42,7 +42,7 @@ func TestTopicIDIsKnownWhileABrokerIsDown(t *testing.T) {
 	t.Cleanup(cluster.Close)
 	cfg := kafka.Defaults("test")
 	cfg.Brokers = cluster.ListenAddrs()
-	conn, err := Open(cfg, 0)
+	conn, err := NewConnector(cfg).Open(0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -64,7 +64,7 @@ func TestTopicIDIsKnownWhileABrokerIsDown(t *testing.T) {
 func TestACallsContextAbortsNoLaterCall(t *testing.T) {
 	t.Parallel()
 	cfg := kafka.Defaults("test")
-	lazy := NewLazy(cfg)
+	lazy := NewConnector(cfg).NewLazy()
 	defer lazy.Close()
 	for range 200 {
 		ctx, cancel := context.WithCancel(t.Context())

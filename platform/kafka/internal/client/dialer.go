@@ -2,20 +2,24 @@ package client
 
 import (
 	"context"
+	"encoding/binary"
 	"io"
 	"net"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"example.com/todo/platform/tlsconfig"
 )
 
-// dialer dials for one Sarama client and can close all of its sockets. The sockets see
-// what Sarama sends and receives in plain text: TLS has to be spoken inside Dial.
+// dialer dials for one Sarama client and can close all of its sockets. They see what
+// Sarama sends and receives in plain text, so Dial itself speaks TLS.
 type dialer struct {
-	dialing context.Context // Sarama's dialer interface passes none
+	secure  *tlsconfig.Client // nil without TLS
+	dialing context.Context   // Sarama's dialer interface passes none
 	cancel  context.CancelFunc
 
-	// next reads the next response and returns what Sarama decodes; it is nil if none is
+	// next reads the next response to a fetch request and returns what Sarama decodes; it is nil if none is
 	// intercepted.
 	next atomic.Pointer[func(socket io.Reader) ([]byte, error)]
 
@@ -23,9 +27,9 @@ type dialer struct {
 	open map[*trackedConn]struct{}
 }
 
-func newDialer() *dialer {
+func newDialer(secure *tlsconfig.Client) *dialer {
 	dialing, cancel := context.WithCancel(context.Background())
-	return &dialer{dialing: dialing, cancel: cancel, open: make(map[*trackedConn]struct{})}
+	return &dialer{secure: secure, dialing: dialing, cancel: cancel, open: make(map[*trackedConn]struct{})}
 }
 
 // Dial implements proxy.Dialer, which is how Sarama opens a socket.
@@ -38,6 +42,17 @@ func (d *dialer) Dial(network, address string) (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
+	tracked := &trackedConn{Conn: conn, dialer: d, socket: conn}
+	if d.secure != nil {
+		handshaking, cancel := context.WithTimeout(d.dialing, dialTimeout)
+		defer cancel()
+		secured, err := d.secure.Handshake(handshaking, conn, address)
+		if err != nil {
+			_ = conn.Close()
+			return nil, err
+		}
+		tracked.Conn = secured
+	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	// closeAll may have run since the socket was dialled.
@@ -45,7 +60,6 @@ func (d *dialer) Dial(network, address string) (net.Conn, error) {
 		_ = conn.Close()
 		return nil, net.ErrClosed
 	}
-	tracked := &trackedConn{Conn: conn, dialer: d}
 	d.open[tracked] = struct{}{}
 	return tracked, nil
 }
@@ -56,7 +70,7 @@ func (d *dialer) closeAll() {
 	defer d.mu.Unlock()
 	d.cancel()
 	for conn := range d.open {
-		_ = conn.Conn.Close()
+		_ = conn.socket.Close() // the close of a TLS connection would wait for its last write
 	}
 	clear(d.open)
 }
@@ -67,8 +81,10 @@ func (d *dialer) isClosed() bool { return d.dialing.Err() != nil }
 // intercepted.
 type trackedConn struct {
 	net.Conn
-	dialer *dialer
-	unread []byte // rest of an intercepted response
+	dialer   *dialer
+	socket   net.Conn    // below TLS
+	fetching atomic.Bool // the last request was a fetch request
+	unread   []byte      // rest of an intercepted response
 }
 
 func (c *trackedConn) Close() error {
@@ -78,13 +94,30 @@ func (c *trackedConn) Close() error {
 	return c.Conn.Close()
 }
 
+// The start of a request: its length, four bytes long, and the key of its API, two bytes
+// long.
+const (
+	apiKeyOffset = 4
+	apiKeyEnd    = 6
+	fetchAPIKey  = 1
+)
+
+// Write sends one request.
+func (c *trackedConn) Write(request []byte) (int, error) {
+	// Before a request Sarama may authenticate again, which has responses of its own.
+	c.fetching.Store(len(request) >= apiKeyEnd && binary.BigEndian.Uint16(request[apiKeyOffset:apiKeyEnd]) == fetchAPIKey)
+	return c.Conn.Write(request)
+}
+
 func (c *trackedConn) Read(into []byte) (int, error) {
-	if intercept := c.dialer.next.Swap(nil); intercept != nil {
-		response, err := (*intercept)(c.Conn)
-		if err != nil {
-			return 0, err
+	if c.fetching.Load() {
+		if intercept := c.dialer.next.Swap(nil); intercept != nil {
+			response, err := (*intercept)(c.Conn)
+			if err != nil {
+				return 0, err
+			}
+			c.unread = response
 		}
-		c.unread = response
 	}
 	if len(c.unread) == 0 {
 		return c.Conn.Read(into)

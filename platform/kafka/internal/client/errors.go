@@ -43,7 +43,9 @@ func IsRetriable(err error) bool {
 		sarama.ErrInvalidMessage, // the checksum failed: the network changed bytes
 		sarama.ErrUnknownTopicOrPartition, sarama.ErrRequestTimedOut, sarama.ErrNetworkException, sarama.ErrNotEnoughReplicas,
 		sarama.ErrNotEnoughReplicasAfterAppend, sarama.ErrKafkaStorageError,
-		sarama.ErrConsumerCoordinatorNotAvailable, sarama.ErrOffsetsLoadInProgress)
+		sarama.ErrConsumerCoordinatorNotAvailable, sarama.ErrOffsetsLoadInProgress,
+		// An operator may correct the credentials in the broker.
+		sarama.ErrSASLAuthenticationFailed, sarama.ErrUnsupportedSASLMechanism)
 }
 
 // IsAny reports whether the error is one of the targets.
@@ -75,8 +77,12 @@ func IsConnectionError(err error) bool {
 
 // Explain returns err with what to try, if it is about reaching Kafka.
 func Explain(err error, cfg kafka.Config) error {
-	if err == nil || !IsConnectionError(err) {
+	err, explained := explainSecurity(err, cfg)
+	if err == nil || explained || !IsConnectionError(err) {
 		return err
+	}
+	if errors.Is(err, io.EOF) { // the broker has closed the connection
+		return fmt.Errorf("%w: is Kafka running, and do kafka.tls, kafka.sasl_mechanism and the credentials fit the listener that %s names?", err, cfg.Sources.Name("brokers"))
 	}
 	return fmt.Errorf("%w: is Kafka running, and does the setting %s name it?", err, cfg.Sources.Name("brokers"))
 }

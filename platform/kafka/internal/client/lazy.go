@@ -4,23 +4,22 @@ import (
 	"context"
 	"errors"
 	"net"
-
-	"example.com/todo/platform/kafka"
 )
 
 // Lazy is a client that opens on the first call, and anew after a call that failed.
 // Calls from several goroutines run one at a time.
 type Lazy struct {
-	cfg    kafka.Config
-	sem    chan struct{} // held by the call in progress; a channel, so that a context ends the wait for it
-	client *Client       // nil before the first call and after a failed one
-	closed bool
+	connector *Connector
+	sem       chan struct{} // held by the call in progress; a channel, so that a context ends the wait for it
+	client    *Client       // nil before the first call and after a failed one
+	closed    bool
 }
 
 // NewLazy returns a client that has not connected yet.
-func NewLazy(cfg kafka.Config) *Lazy { return &Lazy{cfg: cfg, sem: make(chan struct{}, 1)} }
+func (c *Connector) NewLazy() *Lazy { return &Lazy{connector: c, sem: make(chan struct{}, 1)} }
 
-// Do calls fn and returns its error, joined with ctx's if that has ended, or net.ErrClosed
+// Do calls fn and returns its error, which names the setting if it is about TLS or the
+// credentials, joined with ctx's if that has ended, or net.ErrClosed
 // after Close. When ctx ends while fn runs, fn's calls fail at once.
 func (l *Lazy) Do(ctx context.Context, fn func(*Client) error) error {
 	select {
@@ -33,7 +32,7 @@ func (l *Lazy) Do(ctx context.Context, fn func(*Client) error) error {
 		return net.ErrClosed
 	}
 	if l.client == nil || l.client.dialer.isClosed() {
-		client, err := Open(l.cfg, 0)
+		client, err := l.connector.Open(0)
 		if err != nil {
 			return err
 		}
@@ -45,6 +44,7 @@ func (l *Lazy) Do(ctx context.Context, fn func(*Client) error) error {
 	if aborted := !stop(); err != nil || aborted {
 		l.disconnect() // a new client learns the present leaders
 	}
+	err, _ = explainSecurity(err, l.connector.cfg)
 	if err != nil && ctx.Err() != nil {
 		return errors.Join(ctx.Err(), err)
 	}

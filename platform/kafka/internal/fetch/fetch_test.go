@@ -17,7 +17,7 @@ func TestMain(m *testing.M) { testenv.Main(m) }
 
 func open(t *testing.T, w brokertest.Env) *client.Client {
 	t.Helper()
-	conn, err := client.Open(w.Config(), 0)
+	conn, err := client.NewConnector(w.Config()).Open(0)
 	if err != nil {
 		t.Fatal(err)
 	}
