@@ -2,6 +2,8 @@ package postgres
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"database/sql"
 	"database/sql/driver"
 	"errors"
@@ -39,7 +41,7 @@ var (
 	// errUnreachable and errRejected are causes of a failed connection attempt. A request gets Unavailable for both,
 	// since no statement was sent.
 	errUnreachable = errors.New("no connection to PostgreSQL")
-	errRejected    = errors.New("PostgreSQL rejects the connection") // only a change of the settings can end it, such as sslmode
+	errRejected    = errors.New("no connection to PostgreSQL is possible") // only a change of the settings can end it, such as sslmode
 
 	// errAmbiguous is the cause of an error of a statement with an unknown outcome: lib/pq could not read the
 	// response, or a failover could lose the commit.
@@ -86,7 +88,17 @@ func classifyConnect(err error, setting string) error {
 	if slices.ContainsFunc(each, mayRecover) {
 		return fmt.Errorf("%w: %w: %s", errUnreachable, err, suggestConnect(err, setting))
 	}
+	if isUntrusted(err) {
+		return fmt.Errorf("%w: %w: correct sslrootcert or the host in %s, or replace the server's certificate", errRejected, err, setting)
+	}
 	return fmt.Errorf("%w: %w: correct %s", errRejected, err, setting)
+}
+
+// isUntrusted reports whether the server's certificate cannot be verified. For sslmode=verify-ca lib/pq verifies it
+// itself, and its error has no *tls.CertificateVerificationError.
+func isUntrusted(err error) bool {
+	return errors.As(err, new(*tls.CertificateVerificationError)) ||
+		errors.As(err, new(x509.UnknownAuthorityError)) || errors.As(err, new(x509.CertificateInvalidError))
 }
 
 // isDenied reports whether the server refused the user, the password or the database. An operator may create them
@@ -106,6 +118,8 @@ const (
 func suggestConnect(err error, setting string) string {
 	var response *pq.Error
 	switch {
+	case strings.Contains(err.Error(), "remote error: tls: "): // an alert, for which crypto/tls exports no type
+		return "does it demand a client certificate? Then correct sslcert and sslkey in " + setting
 	case !errors.As(err, &response):
 		return "is it running, and does " + setting + " name it?"
 	case response.Code == noDatabaseCode:

@@ -132,14 +132,23 @@ func redactDSNError(err error) error {
 	return errDSNForm
 }
 
+// hosts returns all hosts of a DSN.
+func hosts(cfg pq.Config) []pq.ConfigMultihost {
+	return append([]pq.ConfigMultihost{{Host: cfg.Host, Hostaddr: cfg.Hostaddr, Port: cfg.Port}}, cfg.Multi...)
+}
+
+// hostOf returns the name, the address or the socket that lib/pq dials.
+func hostOf(h pq.ConfigMultihost) string {
+	if h.Hostaddr.IsValid() {
+		return h.Hostaddr.String()
+	}
+	return h.Host
+}
+
 // checkHosts rejects hosts that cannot be dialed.
 func checkHosts(cfg pq.Config) error {
-	hosts := append([]pq.ConfigMultihost{{Host: cfg.Host, Hostaddr: cfg.Hostaddr, Port: cfg.Port}}, cfg.Multi...)
-	for _, h := range hosts {
-		host := h.Host
-		if h.Hostaddr.IsValid() {
-			host = h.Hostaddr.String()
-		}
+	for _, h := range hosts(cfg) {
+		host := hostOf(h)
 		if filepath.IsAbs(host) || strings.HasPrefix(host, "@") { // a Unix socket
 			continue
 		}

@@ -12,11 +12,13 @@ import (
 	"time"
 
 	"github.com/jmoiron/sqlx"
+	"github.com/lib/pq"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"example.com/todo/platform/config"
 	"example.com/todo/platform/metrics"
+	"example.com/todo/platform/tlsconfig"
 )
 
 // Config is the address of the database and the size of the pool. DSN is a URL or a list of key=value, and
@@ -60,6 +62,22 @@ func (c Config) Validate() error {
 		config.CheckRange("max_conns", c.MaxConns, 1, maxMaxConns),
 		config.CheckRange("connect_timeout", c.ConnectTimeout, minConnectTimeout, maxConnectTimeout),
 	)
+}
+
+// TLSEndpoint describes the connections for a tlsconfig.Monitor. lib/pq reads the certificate files itself, for each
+// connection. c must be valid.
+func (c Config) TLSEndpoint() tlsconfig.Endpoint {
+	dsn, _ := parseDSN(c.DSN.Reveal())
+	switch dsn.SSLMode {
+	case pq.SSLModeDisable, pq.SSLModeAllow, pq.SSLModePrefer: // the last two connect in plain text to a server that prefers it
+	default:
+		return tlsconfig.Endpoint{}
+	}
+	var addrs []string
+	for _, h := range hosts(dsn) {
+		addrs = append(addrs, hostOf(h))
+	}
+	return tlsconfig.PlaintextEndpoint(c.Sources.Section, "sslmode in "+c.Sources.Name(dsnKey), addrs...)
 }
 
 // runtimeParams make the server close the session of a frozen or disconnected client within 15 s, and

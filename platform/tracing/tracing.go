@@ -18,6 +18,7 @@ import (
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 
 	"example.com/todo/platform/config"
+	"example.com/todo/platform/tlsconfig"
 )
 
 // Config has the OTLP gRPC endpoint for traces, as host:port (plaintext) or as a URL
@@ -54,6 +55,18 @@ func (c Config) checkEndpoint() error {
 		return config.Invalid(key, "must end with the port: gRPC has no path; OTLP over HTTP, which has one and mostly listens on 4318, is not spoken")
 	}
 	return nil
+}
+
+// TLSEndpoint describes the connection to the endpoint for a tlsconfig.Monitor.
+func (c Config) TLSEndpoint() tlsconfig.Endpoint {
+	scheme, addr, isURL := strings.Cut(c.Endpoint, "://")
+	switch {
+	case c.Endpoint == "", isURL && strings.EqualFold(scheme, "https"):
+		return tlsconfig.Endpoint{}
+	case !isURL:
+		addr = c.Endpoint
+	}
+	return tlsconfig.PlaintextEndpoint("tracing", "https:// in tracing.endpoint", strings.TrimRight(addr, "/"))
 }
 
 // closeTimeout bounds Close. It is short, because the shutdown of the process waits for it.

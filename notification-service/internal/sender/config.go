@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"example.com/todo/platform/config"
+	"example.com/todo/platform/tlsconfig"
 )
 
 // WebhookConfig configures the webhook; an empty URL means no webhook.
@@ -50,6 +51,15 @@ func (c WebhookConfig) Validate() error {
 			secretPrefix, minSecretBytes, maxSecretBytes, secretPrefix))
 	}
 	return errors.Join(errs...)
+}
+
+// TLSEndpoint describes the connection to the receiver for a tlsconfig.Monitor.
+func (c WebhookConfig) TLSEndpoint() tlsconfig.Endpoint {
+	u, err := url.Parse(c.URL)
+	if c.URL == "" || err != nil || u.Scheme != "http" {
+		return tlsconfig.Endpoint{}
+	}
+	return tlsconfig.PlaintextEndpoint("webhook", "https:// in webhook.url", u.Host)
 }
 
 // checkURL rejects a URL with a user or password: requests are authenticated by their
