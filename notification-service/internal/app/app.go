@@ -23,6 +23,7 @@ import (
 	"example.com/todo/platform/metrics"
 	"example.com/todo/platform/ops"
 	"example.com/todo/platform/redis"
+	"example.com/todo/platform/tlsconfig"
 )
 
 // lease is how long a crash between the claim and the send may delay a notification.
@@ -72,10 +73,11 @@ func Run(ctx context.Context, cfg Config) error {
 		return err
 	}
 
+	certificates := tlsconfig.NewMonitor(log, registry, cfg.Ops.TLSEndpoint("ops"), cfg.Redis.TLSEndpoint(), cfg.Kafka.TLSEndpoint(), cfg.Webhook.TLSEndpoint())
 	log.InfoContext(ctx, "serving", "ops", opsServer.Addr())
 	return lifecycle.Run(ctx,
 		lifecycle.Stage{opsServer.FailReadiness(0), topology},
-		lifecycle.Stage{group},
+		lifecycle.Stage{group, certificates},
 		lifecycle.Stage{opsServer},
 	)
 }

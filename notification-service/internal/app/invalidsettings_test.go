@@ -7,6 +7,15 @@ import (
 	"example.com/todo/platform/config/configtest"
 )
 
+func TestSecretsAreNeverPrinted(t *testing.T) {
+	t.Parallel()
+	configtest.ExpectSecretsHidden(t, func(environ []string) (app.Config, error) { return app.Load("", environ) }, map[string]string{
+		"REDIS_PASSWORD":      "planted-redis",
+		"KAFKA_SASL_PASSWORD": "planted-kafka",
+		"WEBHOOK_SECRET":      "whsec_plantedplantedplantedplantedplanted7",
+	}, "KAFKA_SASL_MECHANISM=plain", "KAFKA_SASL_USERNAME=notification-service", "WEBHOOK_URL=https://hooks.example.com/")
+}
+
 func TestEverySettingRejectsInvalidValues(t *testing.T) {
 	t.Parallel()
 	const secret = "whsec_aHVudGVyMmh1bnRlcjJodW50ZXIyaHVudGVyMg=="

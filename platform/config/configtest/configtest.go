@@ -4,6 +4,8 @@ package configtest
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -27,6 +29,7 @@ var (
 	Numbers   = []string{`"6"`, " 6", "-1", "1.5", "1e3", "ten", "0x10", "1,000", "4294967297", "99999999999999999999"}
 	Booleans  = []string{`"true"`, "true ", "maybe", "2", "yes", "on"}
 	Words     = []string{`"word"`, "word\r", "two Words", "it's", "a\u200bb", "a\nb", "\xff", "\x1b[0m", strings.Repeat("x", 250)}
+	certFiles = []string{"/not/there", "/", "/dev/null", `"/not/there"`, "not-there.pem\r"}
 	Secrets   = []string{`"hunter2"`, "'hunter2'", "hunter2\n", " hunter2", "hunter2\r"}
 )
 
@@ -72,9 +75,45 @@ func ExpectRejected(t *testing.T, cfg any, load func(environ []string) error, in
 	}
 }
 
+// ExpectSecretsHidden fails the test if a secret of the settings is printed: by config.Print, by fmt, or in the error
+// about another setting. secrets has a value for each secret setting, by environment variable; each value contains
+// "planted". They are set as variables, and by files.
+func ExpectSecretsHidden[C any](t *testing.T, load func(environ []string) (C, error), secrets map[string]string, with ...string) {
+	t.Helper()
+	variables, files := slices.Clone(with), slices.Clone(with)
+	for name, value := range secrets {
+		path := filepath.Join(t.TempDir(), name)
+		if err := os.WriteFile(path, []byte(value+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		variables, files = append(variables, name+"="+value), append(files, name+"_FILE="+path)
+	}
+	for source, environ := range map[string][]string{"variables": variables, "files": files} {
+		cfg, err := load(environ)
+		if err != nil {
+			t.Errorf("%s: %v", source, err)
+			continue
+		}
+		var out strings.Builder
+		if err := config.Print(&out, cfg); err != nil {
+			t.Error(err)
+		}
+		for name := range secrets {
+			if !regexp.MustCompile(`\[secret\]'? # ` + name + `\n`).MatchString(out.String()) {
+				t.Errorf("%s: %s is not shown as set:\n%s", source, name, out.String())
+			}
+		}
+		_, err = load(append(environ, "LOG_LEVEL=planted-wrong"))
+		fmt.Fprintf(&out, "%v %+v %#v %v", cfg, cfg, cfg, strings.ReplaceAll(fmt.Sprint(err), "planted-wrong", ""))
+		if strings.Contains(out.String(), "planted") {
+			t.Errorf("%s: a secret is printed:\n%s", source, out.String())
+		}
+	}
+}
+
 // WithShared adds to own, the invalid values of a service's own settings by environment variable, those of the sections
 // that services share. A section is named by the prefix of its variables: HTTP, OPS, REDIS, REDIS_CACHE, SESSION,
-// KAFKA, LOG or TRACING.
+// KAFKA, LOG or TRACING. GRPC has the files of TLS only.
 func WithShared(own map[string][]string, sections ...string) map[string][]string {
 	for _, section := range sections {
 		for key, values := range sharedCases[strings.TrimSuffix(section, "_CACHE")] {
@@ -95,16 +134,27 @@ var sharedCases = map[string]map[string][]string{
 		"DRAIN_TIMEOUT":       append([]string{"25h"}, Durations...),
 		"MAX_CONNS":           append([]string{"0", "2000000"}, Numbers...),
 		"ALLOWED_HOSTS":       hosts,
+		"TLS_CERT":            certFiles,
+		"TLS_KEY":             certFiles,
+		"TLS_CLIENT_CA":       certFiles,
 		"CORS_ORIGINS": {
 			`"https://app.example.com"`, "https://app.example.com\n", "app.example.com", "https://app.example.com/", "https://app.example.com:0", "https://app.example.com:65536", "https://app.example.com:",
 			"https://me:hunter2@app.example.com", "https://app..example.com", "https://app.example.com,*", "https://*.example.com", "ftp://app.example.com", "null", "https://127.1",
 		},
+	},
+	"GRPC": {
+		"TLS_CERT":      certFiles,
+		"TLS_KEY":       certFiles,
+		"TLS_CLIENT_CA": certFiles,
 	},
 	"OPS": {
 		"ADDR":          ListenAddrs,
 		"PPROF":         Booleans,
 		"MAX_CONNS":     append([]string{"0", "100000"}, Numbers...),
 		"ALLOWED_HOSTS": hosts,
+		"TLS_CERT":      certFiles,
+		"TLS_KEY":       certFiles,
+		"TLS_CLIENT_CA": certFiles,
 	},
 	"REDIS": {
 		"ADDR":       append([]string{"a:1,", "a:1,,b:2", "localhost:6379/0", "redis://localhost:6379"}, ServerAddrs...),
@@ -115,6 +165,10 @@ var sharedCases = map[string]map[string][]string{
 		"KEY_PREFIX": Words,
 		"POOL_SIZE":  append([]string{"0", "100000"}, Numbers...),
 		"TIMEOUT":    append([]string{"0s", "1h"}, Durations...),
+		"TLS":        Booleans,
+		"TLS_CA":     certFiles,
+		"TLS_CERT":   certFiles,
+		"TLS_KEY":    certFiles,
 	},
 	"SESSION": {
 		"IDLE":       append([]string{"0s", "59s", "8761h"}, Durations...),
@@ -126,6 +180,14 @@ var sharedCases = map[string]map[string][]string{
 		"CLIENT_ID":   Words,
 		"PARTITIONS":  append([]string{"0", "1000000"}, Numbers...),
 		"INSTANCE_ID": append([]string{".", "..", "reader/0"}, Words...),
+		"TLS":         Booleans,
+		"TLS_CA":      certFiles,
+		"TLS_CERT":    certFiles,
+		"TLS_KEY":     certFiles,
+
+		"SASL_MECHANISM": {`"plain"`, "PLAIN", "scram", "gssapi", "scram-sha-1"},
+		"SASL_USERNAME":  Words,
+		"SASL_PASSWORD":  append([]string{"hunter2"}, Secrets...),
 	},
 	"LOG": {
 		"LEVEL":  {`"INFO"`, "loud", "INFO+1", "ERROR+100", "4", "INFO "},

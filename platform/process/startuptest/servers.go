@@ -1,7 +1,10 @@
 package startuptest
 
 import (
+	"crypto/tls"
 	"net"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -10,6 +13,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kfake"
 
 	"example.com/todo/platform/testenv"
+	"example.com/todo/platform/testenv/testca"
 )
 
 // Ports are the addresses of sections, such as "http", that another program listens on.
@@ -50,6 +54,22 @@ func Redis(others func(t *testing.T) []string, ready bool) Inputs {
 			addr := testenv.StartRedis(t, "--requirepass", "right")
 			return unusable(t, []string{"REDIS_ADDR=" + addr, "REDIS_PASSWORD=" + Secret}, "WRONGPASS", "correct redis.password (environment REDIS_PASSWORD)")
 		},
+		"Redis rejects the password of a file": func(t *testing.T) Input {
+			addr := testenv.StartRedis(t, "--requirepass", "right")
+			file := filepath.Join(t.TempDir(), "password")
+			if err := os.WriteFile(file, []byte(Secret+"\n"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			return unusable(t, []string{"REDIS_ADDR=" + addr, "REDIS_PASSWORD_FILE=" + file}, "WRONGPASS", "correct redis.password (environment REDIS_PASSWORD_FILE)")
+		},
+		"Redis has a certificate of an unknown CA": func(t *testing.T) Input {
+			secure := testenv.FreeAddr(t)
+			_, port, _ := net.SplitHostPort(secure)
+			pair := testca.New(t).Issue("127.0.0.1")
+			testenv.StartRedis(t, "--tls-port", port, "--tls-cert-file", pair.Cert, "--tls-key-file", pair.Key, "--tls-auth-clients", "no", "--tls-ca-cert-file", pair.Cert)
+			return unusable(t, []string{"REDIS_ADDR=" + secure, "REDIS_TLS=true", "REDIS_TIMEOUT=5s"},
+				"certificate signed by unknown authority", "name the CA of the server's certificate in redis.tls_ca (default; variable REDIS_TLS_CA)")
+		},
 		"Redis is a replica": func(t *testing.T) Input {
 			addr := testenv.StartRedis(t, "--replicaof", "127.0.0.1 1")
 			input := unusable(t, []string{"REDIS_ADDR=" + addr}, "replica", "name the primary in redis.addr (environment REDIS_ADDR)")
@@ -81,6 +101,20 @@ func Kafka(message string, topics []string, others func(t *testing.T) []string, 
 			return Input{
 				Env: others(t), Ready: ready,
 				Line: []string{message, "connection refused", "is Kafka running, and does the setting kafka.brokers (environment KAFKA_BROKERS) name it?"},
+			}
+		},
+		"Kafka has a certificate of an unknown CA": func(t *testing.T) Input {
+			secure := kfake.TLS(&tls.Config{Certificates: []tls.Certificate{testca.New(t).Issue("127.0.0.1").TLS()}})
+			return Input{
+				Env: append(others(t), startKafka(t, secure), "KAFKA_TLS=true"), Ready: ready,
+				Line: []string{message, "certificate signed by unknown authority", "name the CA of the server's certificate in kafka.tls_ca (default; variable KAFKA_TLS_CA)"},
+			}
+		},
+		"Kafka rejects the password": func(t *testing.T) Input {
+			return Input{
+				Env: append(others(t), startKafka(t, kfake.EnableSASL()), "KAFKA_SASL_MECHANISM=scram-sha-256", "KAFKA_SASL_USERNAME=admin", "KAFKA_SASL_PASSWORD="+Secret), Ready: ready,
+				// kfake closes the connection without a reason.
+				Line: []string{message, "EOF"},
 			}
 		},
 		"a topic is missing": func(t *testing.T) Input {

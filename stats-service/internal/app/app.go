@@ -16,6 +16,7 @@ import (
 	"example.com/todo/platform/metrics"
 	"example.com/todo/platform/ops"
 	"example.com/todo/platform/redis"
+	"example.com/todo/platform/tlsconfig"
 	"example.com/todo/platform/tracing"
 	"example.com/todo/stats-service/internal/consumer"
 	"example.com/todo/stats-service/internal/httpapi"
@@ -74,11 +75,13 @@ func Run(ctx context.Context, cfg Config) error {
 		return err
 	}
 
+	certificates := tlsconfig.NewMonitor(log, registry,
+		cfg.HTTP.TLSEndpoint("http"), cfg.Ops.TLSEndpoint("ops"), cfg.Redis.TLSEndpoint(), cfg.Kafka.TLSEndpoint(), cfg.Tracing.TLSEndpoint())
 	log.InfoContext(ctx, "serving", "http", http.Addr(), "ops", opsServer.Addr())
 	return lifecycle.Run(ctx,
 		lifecycle.Stage{opsServer.FailReadiness(cfg.DrainWait), lifecycle.Func(http.AnnounceClose), topology},
 		lifecycle.Stage{http},
-		lifecycle.Stage{group, logEnds},
+		lifecycle.Stage{group, logEnds, certificates},
 		lifecycle.Stage{opsServer},
 	)
 }

@@ -24,3 +24,8 @@ func TestServiceSaysWhatIsWrongAndExitsOrRetries(t *testing.T) {
 		startuptest.Kafka("kafka consumer: not a member of the group, joining again", []string{"task-events", "task-events-dlq"}, redis, false),
 	)
 }
+
+func TestServiceUsesTLSAndPasswords(t *testing.T) {
+	t.Parallel()
+	startuptest.CheckSecured(t, processtest.Service{Name: service, Settings: variables}, []string{"http"}, []string{"task-events", "task-events-dlq"})
+}

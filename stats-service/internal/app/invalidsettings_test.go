@@ -7,6 +7,14 @@ import (
 	"example.com/todo/stats-service/internal/app"
 )
 
+func TestSecretsAreNeverPrinted(t *testing.T) {
+	t.Parallel()
+	configtest.ExpectSecretsHidden(t, func(environ []string) (app.Config, error) { return app.Load("", environ) }, map[string]string{
+		"REDIS_PASSWORD":      "planted-redis",
+		"KAFKA_SASL_PASSWORD": "planted-kafka",
+	}, "KAFKA_SASL_MECHANISM=plain", "KAFKA_SASL_USERNAME=stats-service")
+}
+
 func TestEverySettingRejectsInvalidValues(t *testing.T) {
 	t.Parallel()
 	configtest.ExpectRejected(t, app.Defaults(), func(environ []string) error {

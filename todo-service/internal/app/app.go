@@ -25,6 +25,7 @@ import (
 	"example.com/todo/platform/ops"
 	"example.com/todo/platform/postgres"
 	"example.com/todo/platform/redis"
+	"example.com/todo/platform/tlsconfig"
 	"example.com/todo/platform/tracing"
 	"example.com/todo/todo-service/internal/admission"
 	"example.com/todo/todo-service/internal/clientip"
@@ -107,12 +108,13 @@ func Run(ctx context.Context, cfg Config) error {
 		return err
 	}
 
+	certificates := tlsconfig.NewMonitor(log, registry, cfg.tlsEndpoints()...)
 	log.InfoContext(ctx, "serving", "http", httpServer.Addr(), "grpc", rpc.Addr(), "ops", opsServer.Addr())
 	return lifecycle.Run(ctx,
 		append(topologies, schema, opsServer.FailReadiness(cfg.DrainWait), opsServer.MirrorReadiness(rpc.SetServing), lifecycle.Func(httpServer.AnnounceClose)),
 		lifecycle.Stage{hub}, // before the listeners: its streams end with a token, not with a cut connection
 		lifecycle.Stage{httpServer, rpc},
-		append(newPurger(cfg, store, state, log, registry), relay, newKeyJanitor(store, log, registry)),
+		append(newPurger(cfg, store, state, log, registry), relay, newKeyJanitor(store, log, registry), certificates),
 		lifecycle.Stage{opsServer},
 	)
 }

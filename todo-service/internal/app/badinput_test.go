@@ -100,3 +100,8 @@ func TestServiceSaysWhatIsWrongWithTheDatabaseAndExitsOrRetries(t *testing.T) {
 		},
 	})
 }
+
+func TestServiceUsesTLSAndPasswords(t *testing.T) {
+	t.Parallel()
+	startuptest.CheckSecured(t, processtest.Service{Name: name, Settings: environment}, []string{"http", "grpc"}, []string{"task-events"}, "POSTGRES_DSN="+migratedDatabase(t).String())
+}

@@ -16,6 +16,7 @@ import (
 	"example.com/todo/platform/ops"
 	"example.com/todo/platform/postgres"
 	"example.com/todo/platform/redis"
+	"example.com/todo/platform/tlsconfig"
 	"example.com/todo/platform/tracing"
 	"example.com/todo/todo-service/internal/pgstore"
 	"example.com/todo/todo-service/internal/redisstore"
@@ -115,6 +116,18 @@ func (c Config) cacheRedis() (servers redis.Config, prefix string) {
 		servers = c.RedisCache.Config
 	}
 	return servers, cmp.Or(c.RedisCache.KeyPrefix, c.Redis.KeyPrefix)
+}
+
+// tlsEndpoints describes all listeners and clients of the service.
+func (c Config) tlsEndpoints() []tlsconfig.Endpoint {
+	endpoints := []tlsconfig.Endpoint{
+		c.HTTP.TLSEndpoint("http"), c.GRPC.TLSEndpoint("grpc"), c.Ops.TLSEndpoint("ops"),
+		c.Postgres.TLSEndpoint(), c.Redis.TLSEndpoint(), c.Kafka.TLSEndpoint(), c.Tracing.TLSEndpoint(),
+	}
+	if c.RedisCache.Addr != "" {
+		endpoints = append(endpoints, c.RedisCache.TLSEndpoint())
+	}
+	return endpoints
 }
 
 // maxDescriptors returns the largest number of files that the service has open, without the

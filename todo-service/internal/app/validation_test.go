@@ -6,6 +6,15 @@ import (
 	"example.com/todo/platform/config/configtest"
 )
 
+func TestSecretsAreNeverPrinted(t *testing.T) {
+	configtest.ExpectSecretsHidden(t, func(environ []string) (Config, error) { return Load("", environ) }, map[string]string{
+		"POSTGRES_DSN":         "postgres://todo:planted@localhost/todo?sslmode=disable",
+		"REDIS_PASSWORD":       "planted-state",
+		"REDIS_CACHE_PASSWORD": "planted-cache",
+		"KAFKA_SASL_PASSWORD":  "planted-kafka",
+	}, "KAFKA_SASL_MECHANISM=plain", "KAFKA_SASL_USERNAME=todo-service")
+}
+
 func TestLoadRefusesInvalidValuesOfEverySetting(t *testing.T) {
 	configtest.ExpectRejected(t, Defaults(), func(environ []string) error {
 		_, err := Load("", environ)
@@ -54,5 +63,5 @@ func TestLoadRefusesInvalidValuesOfEverySetting(t *testing.T) {
 		"MAX_CONNS_PER_CLIENT": append([]string{"0", "2000000"}, configtest.Numbers...),
 		"MAX_IN_FLIGHT":        append([]string{"0", "7", "2000000"}, configtest.Numbers...),
 		"DRAIN_WAIT":           append([]string{"2h"}, configtest.Durations...),
-	}, "HTTP", "OPS", "REDIS", "REDIS_CACHE", "KAFKA", "LOG", "TRACING"), "REDIS_PASSWORD=kept", "REDIS_KEY_PREFIX={app}", "REDIS_CACHE_PASSWORD=kept")
+	}, "HTTP", "GRPC", "OPS", "REDIS", "REDIS_CACHE", "KAFKA", "LOG", "TRACING"), "REDIS_PASSWORD=kept", "REDIS_KEY_PREFIX={app}", "REDIS_CACHE_PASSWORD=kept")
 }
