@@ -31,6 +31,7 @@ type Postgres struct {
 	Port     int            //
 	Launcher *proc.Launcher // starts initdb
 	NoFsync  bool           // for data that is deleted with the server
+	More     []string       // further settings, name=value
 	Primary  *Postgres      // of a standby, which starts as a copy and replicates until its promotion
 }
 
@@ -58,6 +59,9 @@ func (p Postgres) command() (proc.Command, error) {
 	}
 	if p.NoFsync {
 		args = append(args, "-c", "fsync=off", "-c", "full_page_writes=off", "-c", "synchronous_commit=off")
+	}
+	for _, setting := range p.More {
+		args = append(args, "-c", setting)
 	}
 	if p.Primary != nil {
 		conninfo, err := p.Primary.SuperuserDSN()
