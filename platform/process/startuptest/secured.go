@@ -38,7 +38,7 @@ func CheckSecured(t *testing.T, s processtest.Service, sections, topics []string
 		client := &http.Client{Transport: &http.Transport{
 			DisableKeepAlives: true, TLSClientConfig: &tls.Config{RootCAs: ca.Pool(), Certificates: certificates, MinVersion: tls.VersionTLS12},
 		}}
-		resp, err := client.Get("https://" + ops + path)
+		resp, err := client.Get("https://" + ops + path) //nolint:noctx // the process ends with the test
 		if err != nil {
 			return 0, err.Error()
 		}
