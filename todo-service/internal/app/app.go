@@ -108,13 +108,12 @@ func Run(ctx context.Context, cfg Config) error {
 		return err
 	}
 
-	certificates := tlsconfig.NewMonitor(log, registry, cfg.tlsEndpoints()...)
 	log.InfoContext(ctx, "serving", "http", httpServer.Addr(), "grpc", rpc.Addr(), "ops", opsServer.Addr())
 	return lifecycle.Run(ctx,
 		append(topologies, schema, opsServer.FailReadiness(cfg.DrainWait), opsServer.MirrorReadiness(rpc.SetServing), lifecycle.Func(httpServer.AnnounceClose)),
 		lifecycle.Stage{hub}, // before the listeners: its streams end with a token, not with a cut connection
 		lifecycle.Stage{httpServer, rpc},
-		append(newPurger(cfg, store, state, log, registry), relay, newKeyJanitor(store, log, registry), certificates),
+		append(newPurger(cfg, store, state, log, registry), relay, newKeyJanitor(store, log, registry), tlsconfig.NewMonitor(log, registry, cfg.tlsEndpoints()...)),
 		lifecycle.Stage{opsServer},
 	)
 }
