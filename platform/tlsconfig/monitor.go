@@ -47,7 +47,7 @@ func PlaintextEndpoint(section, setting string, addrs ...string) Endpoint {
 func join(section, key string) string { return strings.TrimPrefix(section+"."+key, ".") }
 
 const (
-	monitorInterval = 10 * time.Second
+	monitorInterval = time.Minute
 	soon            = 14 * 24 * time.Hour // before a certificate expires there is a warning
 )
 
@@ -88,7 +88,7 @@ func NewMonitor(log *slog.Logger, reg prometheus.Registerer, endpoints ...Endpoi
 	return m
 }
 
-// Run checks the files every 10 s until ctx ends.
+// Run checks the files every minute until ctx ends.
 func (m *Monitor) Run(ctx context.Context) error {
 	for retry.Wait(ctx, monitorInterval) {
 		m.check(ctx)

@@ -228,7 +228,7 @@ func sum(registry *prometheus.Registry, name string) (total float64, err error) 
 func TestRealPostgresWithTLS(t *testing.T) {
 	t.Parallel()
 	tools, ports := newTools(t)
-	dir, err := os.MkdirTemp("", "server-test-")
+	dir, err := os.MkdirTemp("", "server-test-") //nolint:usetesting // the account of the server can enter it
 	if err != nil {
 		t.Fatal(err)
 	}
