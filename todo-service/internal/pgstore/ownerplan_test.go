@@ -50,6 +50,11 @@ func TestOwnersReadTheirIndexesAndFewMoreRowsThanTheyGet(t *testing.T) {
 					if read := log.read(); read > page+1 { // and the row of stream
 						t.Errorf("the event log of owner %d, %s: read %d events:\n%s", owner, mode, read, text)
 					}
+					// Of few owners, each may have so many tasks that PostgreSQL counts them faster
+					// from the whole table.
+					if name == "few" {
+						continue
+					}
 					query, args = pgstore.CountQuery(owner)
 					counts, _ := explain(t, db, mode, query, args...)
 					wantOwnersIndexes(t, fmt.Sprintf("the numbers of owner %d, %s", owner, mode), counts.indexes())
