@@ -106,6 +106,24 @@ fuzz: ## Fuzz every decoder, each for FUZZTIME=10s (TARGET: a pattern of their n
 fuzz-api: $(DEVSTACK) ## Fuzz the HTTP APIs with valid and invalid requests from their OpenAPI documents (FUZZ_SECONDS=60, SEED)
 	@scripts/test/fuzzapi/fuzzapi $(or $(FUZZ_SECONDS),60)
 
+.PHONY: sbom licences secrets vuln supply-chain
+sbom: ## Write a software bill of materials of each program to .dev/sbom
+	@$(MAKE) --no-print-directory -C contracts cyclonedx-gomod
+	@scripts/sbom .dev/sbom
+
+licences: ## Check the licences of what the services link
+	@cd scripts && GOWORK=off go test -count=1 -run EveryLicence ./check/licences
+
+secrets: ## Scan the tree and its whole history for secrets
+	@$(MAKE) --no-print-directory -C contracts gitleaks
+	@scripts/check/secrets/scan
+
+vuln: ## Look for known vulnerabilities in what the services call; needs vuln.go.dev or GOVULNDB
+	@$(MAKE) --no-print-directory -C contracts govulncheck
+	@scripts/check/vulnerabilities/scan
+
+supply-chain: sbom licences secrets vuln ## All four: sbom, licences, secrets, vuln
+
 .PHONY: polyrepo
 polyrepo: $(DEVSTACK) ## Build, vet and test each module in a folder of its own, without the others (MODULE=todo-service; DOCKER=docker for the images, too)
 	@$(MAKE) --no-print-directory -C contracts buf

@@ -39,6 +39,7 @@ require (
 )
 
 require (
+	github.com/google/licensecheck v0.3.1
 	github.com/pressly/goose/v3 v3.29.0
 	github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring v0.95.2
 	github.com/standard-webhooks/standard-webhooks/libraries v0.0.1

@@ -30,7 +30,7 @@ func TestDocumentsNameWhatExists(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{"ARCHITECTURE.md", "DEBUGGING.md", "README.md", "compose/prometheus/RUNBOOK.md", "scripts/README.md"} {
+	for _, name := range []string{"ARCHITECTURE.md", "DEBUGGING.md", "README.md", "SECURITY.md", "compose/prometheus/RUNBOOK.md", "scripts/README.md"} {
 		content, err := os.ReadFile(filepath.Join(root, name))
 		if err != nil {
 			t.Fatal(err)

@@ -1,0 +1,2 @@
+// Package sbom tests the software bills of materials that scripts/sbom writes.
+package sbom
