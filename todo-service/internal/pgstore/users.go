@@ -73,7 +73,9 @@ func (s *UserStore) Update(ctx context.Context, id int64, change func(*account.U
 	var changed account.User
 	err := postgres.InTx(ctx, s.store.db, func(tx *sqlx.Tx) error {
 		var row userRow
-		if err := tx.GetContext(ctx, &row, `SELECT `+userColumns+` FROM users WHERE id = $1 FOR UPDATE`, id); err != nil {
+		// FOR UPDATE would block creations of the user's tasks, which lock the row FOR KEY SHARE,
+		// and with them the creations of others in the same statement.
+		if err := tx.GetContext(ctx, &row, `SELECT `+userColumns+` FROM users WHERE id = $1 FOR NO KEY UPDATE`, id); err != nil {
 			return err
 		}
 		changed = row.user()
