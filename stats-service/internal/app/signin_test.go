@@ -41,6 +41,17 @@ func getAs(t *testing.T, cfg app.Config, token, target string) (status int, r st
 	return response.StatusCode, r
 }
 
+// answerAs is getAs, repeated while a busy machine answers 503: a check waits 40 ms for Redis.
+func answerAs(t *testing.T, cfg app.Config, token, target string) (status int) {
+	t.Helper()
+	for range 20 {
+		if status, _ = getAs(t, cfg, token, target); status != http.StatusServiceUnavailable {
+			break
+		}
+	}
+	return status
+}
+
 func TestStatisticsWithSignIn(t *testing.T) {
 	t.Parallel()
 	cfg := settingsWithServers(t)
@@ -113,7 +124,7 @@ func TestStatisticsWithSignIn(t *testing.T) {
 		"the document":            {"", "/openapi.yaml", http.StatusOK},
 		"a token in the URL, too": {ann, "/stats?token=" + ann, http.StatusBadRequest},
 	} {
-		if status, _ := getAs(t, cfg, test.token, test.target); status != test.status {
+		if status := answerAs(t, cfg, test.token, test.target); status != test.status {
 			t.Errorf("%s: %d, want %d", name, status, test.status)
 		}
 	}
@@ -142,11 +153,16 @@ func expectOnlyReads(t *testing.T, cfg app.Config, client *goredis.Client, token
 	}
 	request.Header.Set("Cookie", "session="+token)
 	request.Header.Set("Origin", "https://app.example.com")
-	response, err := checkingClient(t).Do(request)
-	if err != nil {
-		t.Fatal(err)
+	var response *http.Response
+	for range 20 { // a busy machine may answer 503
+		if response, err = checkingClient(t).Do(request); err != nil {
+			t.Fatal(err)
+		}
+		response.Body.Close()
+		if response.StatusCode != http.StatusServiceUnavailable {
+			break
+		}
 	}
-	defer response.Body.Close()
 	if got := response.Header.Get("Access-Control-Allow-Credentials"); response.StatusCode != http.StatusOK || got != "true" {
 		t.Errorf("by cookie of a page: %d, Access-Control-Allow-Credentials %q", response.StatusCode, got)
 	}
