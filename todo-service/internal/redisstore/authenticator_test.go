@@ -2,6 +2,7 @@ package redisstore_test
 
 import (
 	"fmt"
+	"math"
 	"net/netip"
 	"slices"
 	"strings"
@@ -130,13 +131,17 @@ func TestAuthenticatorChecksLimitsAndLooksUpInOneRoundTrip(t *testing.T) {
 		t.Errorf("counted requests (-want +got):\n%s", diff)
 	}
 
-	replica := newReplica(in.testRedis, in.replica())
-	for _, want := range []int64{2, 1} { // at first the replica does not know whose token it is
-		trips = in.network.roundTrips.Load()
-		replica.expectUser(t, token, d, 7)
-		if trips = in.network.roundTrips.Load() - trips; trips != want {
-			t.Errorf("the request took %d round trips, want %d", trips, want)
+	fewest := [2]int64{math.MaxInt64, math.MaxInt64} // of the first and the second request to a replica
+	for range 20 {
+		replica := newReplica(in.testRedis, in.replica())
+		for i := range fewest {
+			trips = in.network.roundTrips.Load()
+			replica.expectUser(t, token, d, 7)
+			fewest[i] = min(fewest[i], in.network.roundTrips.Load()-trips)
 		}
+	}
+	if want := [2]int64{2, 1}; fewest != want { // at first the replica does not know whose token it is
+		t.Errorf("the requests took %d round trips, want %d", fewest, want)
 	}
 }
 
