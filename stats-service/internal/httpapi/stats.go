@@ -80,16 +80,17 @@ func (a api) report(r *http.Request) (stats.Report, error) {
 	if err != nil {
 		return stats.Report{}, err
 	}
+	scope, hasScope := query["scope"]
+	if hasScope && (len(scope) != 1 || scope[0] != "all") {
+		return stats.Report{}, apperr.InvalidFields(apperr.Field{Name: "scope", Problem: "must be all, or absent"})
+	}
 	if a.Credentials == nil {
 		return a.Reporter.Report(r.Context(), days)
 	}
 	user := session.UserFrom(r.Context())
-	scope, ok := query["scope"]
 	switch {
-	case !ok:
+	case !hasScope:
 		return a.Reporter.ReportUser(r.Context(), strconv.FormatInt(user.ID, 10), days)
-	case len(scope) != 1 || scope[0] != "all":
-		return stats.Report{}, apperr.InvalidFields(apperr.Field{Name: "scope", Problem: "must be all, or absent"})
 	case user.Role != adminRole:
 		return stats.Report{}, apperr.New(apperr.PermissionDenied, "only administrators may read the statistics of all users")
 	}

@@ -144,6 +144,7 @@ func TestEveryErrorIsAProblemDocument(t *testing.T) {
 		"a fraction":         {"GET", "/stats?days=1.5", nil, 422, invalid, "", ""},
 		"twice":              {"GET", "/stats?days=1&days=2", nil, 422, invalid, "", ""},
 		"a broken query":     {"GET", "/stats?days=%zz", nil, 400, `"status":400`, "", ""},
+		"another scope":      {"GET", "/stats?scope=mine", nil, 422, `"name":"scope"`, "", ""},
 		"unknown route":      {"GET", "/tasks", nil, 404, `"status":404`, "", ""},
 		"the root":           {"GET", "/", nil, 404, `"status":404`, "", ""},
 		"a wrong method":     {"POST", "/stats", nil, 405, `"status":405`, "Allow", "GET, HEAD"},
