@@ -141,9 +141,14 @@ func isVisible(text string, i int) (visible bool, size int) {
 	case r == utf8.RuneError && size == 1: // not UTF-8
 		return false, size
 	case r == nonJoiner, r == joiner:
-		before, _ := utf8.DecodeLastRuneInString(text[:i])
+		before, width := utf8.DecodeLastRuneInString(text[:i])
 		after, _ := utf8.DecodeRuneInString(text[i+size:])
-		return min(before, after) >= firstJoiningScript && hasGlyph(before) && hasGlyph(after), size
+		if min(before, after) < firstJoiningScript || !hasGlyph(before) || !hasGlyph(after) || unicode.Is(unicode.Variation_Selector, after) {
+			return false, size
+		}
+		// The joiner of an emoji may follow a selector, which is visible itself then.
+		visible, _ = isVisible(text, i-width)
+		return visible, size
 	case unicode.Is(unicode.Variation_Selector, r):
 		before, _ := utf8.DecodeLastRuneInString(text[:i])
 		return hasGlyph(before) && !unicode.Is(unicode.Variation_Selector, before), size
