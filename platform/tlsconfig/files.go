@@ -120,6 +120,8 @@ func parseCertificates(content []byte) (all []*x509.Certificate, err error) {
 		switch {
 		case block == nil && len(all) == 0:
 			return nil, errors.New("names a file without a certificate: it must be PEM, with -----BEGIN CERTIFICATE-----")
+		case block == nil && bytes.Contains(rest, []byte("-----BEGIN ")):
+			return nil, errors.New("names a file whose last certificate is cut off: it may be being written")
 		case block == nil:
 			return all, nil
 		case block.Type != "CERTIFICATE":
