@@ -2,6 +2,7 @@ package account
 
 import (
 	"context"
+	"errors"
 	"net/netip"
 
 	"golang.org/x/text/unicode/norm"
@@ -13,7 +14,7 @@ import (
 type PasswordChange struct {
 	Current string
 	New     string
-	Client  netip.Addr // counts as a sign-in attempt
+	Client  netip.Addr // counts as one sign-in attempt, or two if the current password is wrong
 	Session string     // the id of the session that goes on
 }
 
@@ -32,28 +33,32 @@ func (s *Service) ChangePassword(ctx context.Context, id int64, c PasswordChange
 	if err != nil {
 		return User{}, err
 	}
-	attempt, err := s.Limits.CountSignIn(ctx, attemptKey(u.Email), c.Client)
-	if err != nil {
-		return User{}, err
-	}
-	err = s.checkCurrentPassword(ctx, u, norm.NFC.String(c.Current), password)
-	s.giveBack(ctx, attempt, err)
-	if err != nil {
+	if err := s.checkCurrentPassword(ctx, u, c.Client, norm.NFC.String(c.Current), password); err != nil {
 		return User{}, err
 	}
 	return s.replacePassword(ctx, u, password, c.Session)
 }
 
 // checkCurrentPassword returns nil if the user has the current password, or already has the
-// new one: then an earlier attempt stored it and could not end the sessions.
-func (s *Service) checkCurrentPassword(ctx context.Context, u User, current, next string) error {
+// new one: then an earlier attempt stored it and could not end the sessions. Each comparison
+// is an attempt, because the client learns whether it has guessed the password.
+func (s *Service) checkCurrentPassword(ctx context.Context, u User, client netip.Addr, current, next string) error {
+	wrong := apperr.InvalidFields(apperr.Field{Name: "current_password", Problem: "is not the current password"})
 	for _, password := range []string{current, next} {
+		attempt, err := s.Limits.CountSignIn(ctx, attemptKey(u.Email), client)
+		if err != nil {
+			return err
+		}
 		equal, _, err := s.hasher.compare(ctx, password, u.PasswordHash)
-		if err != nil || equal {
+		if err == nil && !equal {
+			err = wrong
+		}
+		s.giveBack(ctx, attempt, err)
+		if err == nil || !errors.Is(err, wrong) {
 			return err
 		}
 	}
-	return apperr.InvalidFields(apperr.Field{Name: "current_password", Problem: "is not the current password"})
+	return wrong
 }
 
 // SetPassword gives a user a new password, and ends all its sessions. It is safe to repeat.

@@ -40,8 +40,8 @@ func TestChangePasswordNeedsTheCurrentOneAndAValidNewOne(t *testing.T) {
 		_, err := f.ChangePassword(t.Context(), u.ID, account.PasswordChange{Current: c.current, New: c.next, Client: client})
 		f.wantFields(err, c.field)
 	}
-	if got := len(f.limits.counted) - counted; got != 2 || len(f.limits.succeeded) != 1 {
-		t.Errorf("%d wrong passwords were counted, want 2; %d attempts succeeded, want 1", got, len(f.limits.succeeded))
+	if got := len(f.limits.counted) - counted; got != 4 || len(f.limits.succeeded) != 1 {
+		t.Errorf("%d guesses were counted, want 4, two of each change; %d attempts succeeded, want 1", got, len(f.limits.succeeded))
 	}
 	f.limits.err = apperr.New(apperr.RateLimited, "too many")
 	_, err := f.ChangePassword(t.Context(), u.ID, account.PasswordChange{Current: password, New: newPassword, Client: client})
