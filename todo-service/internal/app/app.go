@@ -116,6 +116,7 @@ func Run(ctx context.Context, cfg Config) error {
 
 // listen returns the servers of HTTP and gRPC. They have the same dependencies.
 func listen(cfg Config, conns *clientlimit.ConnLimiter, telemetry httpserver.Telemetry, deps httpapi.Config, signIn *grpcapi.SignIn) (*httpserver.Server, *grpcserver.Server, error) {
+	cfg.HTTP.AllowCredentials = cfg.hasSignIn()
 	pageAndAPI := httpserver.Instrument(newPageAndAPI(cfg.Web, telemetry.Log, deps), cfg.HTTP, telemetry)
 	httpServer, err := httpserver.Listen(cfg.HTTP, conns.Limit("http", cfg.HTTP.MaxConns), pageAndAPI)
 	if err != nil {

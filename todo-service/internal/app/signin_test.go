@@ -350,3 +350,30 @@ func TestCommandEndsSessionsOfARunningReplicaAndFailsWithoutRedis(t *testing.T) 
 	f.wantStatus(http.StatusUnauthorized, token, "GET", "/tasks", "")
 	f.wantStatus(http.StatusUnauthorized, "", "POST", "/sessions", fmt.Sprintf(`{"email":"ann@example.com","password":%q}`, password))
 }
+
+func TestPagesOfListedOriginsMaySendATokenWhereThereIsSignIn(t *testing.T) {
+	t.Parallel()
+	for mode, want := range map[string]string{"on": "authorization", "off": ""} {
+		cfg := withoutServers(t)
+		cfg.Auth.Mode, cfg.HTTP.CORSOrigins = mode, []string{"https://app.example.com"}
+		serve(t, cfg)
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodOptions, "http://"+cfg.HTTP.Addr+"/tasks", http.NoBody)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Origin", "https://app.example.com")
+		r.Header.Set("Access-Control-Request-Method", http.MethodGet)
+		r.Header.Set("Access-Control-Request-Headers", "authorization")
+		testenv.Eventually(t, "the preflight is answered", func() bool {
+			response, err := http.DefaultClient.Do(r)
+			if err != nil {
+				return false
+			}
+			response.Body.Close()
+			if got := response.Header.Get("Access-Control-Allow-Headers"); got != want {
+				t.Errorf("sign-in %s: the allowed headers are %q, want %q", mode, got, want)
+			}
+			return true
+		})
+	}
+}
