@@ -349,6 +349,25 @@ func TestDeletionOfAnOldVersionIsMadeWithoutItsEvent(t *testing.T) {
 	}
 }
 
+func TestDeletionOfATaskThatLeftTheListIsGivenUp(t *testing.T) {
+	var made task
+	p := prepared(t, func() { made = create(t, "Learn Go", 5) })
+	p.visit("/?done=false")
+	p.awaitLive()
+	hear := changeUnseen(p, made.ID, map[string]any{"done": true})
+	p.act(keyboard, made.ID, "Delete")
+	p.awaitTitles()
+	p.awaitText(p.Selector("[role=status]"), "not in this list any more")
+	// It can be deleted again, where it is listed.
+	hear()
+	p.awaitLive()
+	p.click(p.Matching("link", "^All"))
+	p.awaitTitles("Learn Go")
+	p.act(keyboard, made.ID, "Delete")
+	p.awaitTitles()
+	awaitGone(t, "Learn Go")
+}
+
 // conflictAtDeletion changes a task during the time for undo.
 func conflictAtDeletion(p *person, id int64) {
 	p.t.Helper()

@@ -152,11 +152,18 @@ export class Deletions {
 
   /** Reads the task that another client changed, and asks: the event may never have come. */
   async #compare(id, deletion) {
-    const { tasks, draw } = this.#parts;
+    const { tasks, draw, status } = this.#parts;
     try {
       const { body } = await this.#request(id, deletion, 'GET');
       if (tasks.put(body)) draw(id, { moved: true });
-      this.#showRefused(id, deletion, 'conflict', 'Not deleted: the task was changed meanwhile.', 'Delete it anyway');
+      deletion.version = body.version;
+      const sentence = 'Not deleted: the task was changed meanwhile';
+      if (tasks.order.includes(id)) {
+        this.#showRefused(id, deletion, 'conflict', `${sentence}.`, 'Delete it anyway');
+        return;
+      }
+      this.#forget(id, deletion);
+      status.announce(`${sentence}, and is not in this list any more.`);
     } catch (error) {
       await this.#fail(id, deletion, error);
     }
