@@ -363,7 +363,7 @@ func TestTimesOfTheHistoryAge(t *testing.T) {
 	panel := p.Element("complementary", "History")
 	p.awaitText(panel, "just now")
 	show := p.hide()
-	p.setClock(time.Now().Add(5*time.Minute + 30*time.Second))
+	p.setClock(made.CreatedAt.Add(5*time.Minute + 10*time.Second))
 	show()
 	p.awaitText(panel, "5 min ago")
 }

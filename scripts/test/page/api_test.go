@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	_ "github.com/lib/pq" // the driver of database/sql
 	goredis "github.com/redis/go-redis/v9"
@@ -25,11 +26,12 @@ import (
 
 // task is a task of the API.
 type task struct {
-	ID       int64  `json:"id"`
-	Title    string `json:"title"`
-	Priority int    `json:"priority"`
-	Done     bool   `json:"done"`
-	Version  int64  `json:"version"`
+	ID        int64     `json:"id"`
+	Title     string    `json:"title"`
+	Priority  int       `json:"priority"`
+	Done      bool      `json:"done"`
+	Version   int64     `json:"version"`
+	CreatedAt time.Time `json:"created_at"`
 }
 
 // request sends a request to todo-service itself, as curl does, and decodes the response into out.

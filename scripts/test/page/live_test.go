@@ -123,6 +123,7 @@ func TestRowThatChangedElsewhereIsMarkedForAMoment(t *testing.T) {
 	evaluate[bool](p.tab, "(window.marked = [], true)")
 	p.act(keyboard, made.ID, "Complete")
 	awaitTask(t, "Learn Go well", func(one task) bool { return one.Done })
+	p.awaitNone(p.Selector("li[data-state]")) // until then, an event may be about the person's own change
 	change(t, made.ID, map[string]any{"priority": 60})
 	p.awaitText(p.row(made.ID).Selector(".priority"), "high")
 	eventually(t, func() error {
