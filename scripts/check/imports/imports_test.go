@@ -1,15 +1,12 @@
 package imports
 
 import (
-	"encoding/json"
-	"errors"
-	"io"
-	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+
+	"example.com/todo/scripts/internal/golist"
 )
 
 const prefix = "example.com/todo/"
@@ -114,22 +111,9 @@ func within(path string) func(string) bool {
 
 func list(t *testing.T, module string) []pkg {
 	t.Helper()
-	cmd := exec.Command("go", "list", "-json=ImportPath,Imports,Deps", "./...")
-	cmd.Dir = filepath.Join("..", "..", "..", module)
-	cmd.Env = append(os.Environ(), "GOWORK=off")
-	cmd.Stderr = os.Stderr
-	out, err := cmd.Output()
+	packages, err := golist.Packages[pkg](t.Context(), filepath.Join("..", "..", "..", module), nil, "-json=ImportPath,Imports,Deps", "./...")
 	if err != nil {
-		t.Fatalf("go list in %s: %v", module, err)
+		t.Fatal(err)
 	}
-	var packages []pkg
-	for decoder := json.NewDecoder(strings.NewReader(string(out))); ; {
-		var p pkg
-		if err := decoder.Decode(&p); errors.Is(err, io.EOF) {
-			return packages
-		} else if err != nil {
-			t.Fatalf("go list in %s: %v", module, err)
-		}
-		packages = append(packages, p)
-	}
+	return packages
 }

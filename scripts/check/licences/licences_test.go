@@ -1,12 +1,8 @@
 package licences
 
 import (
-	"encoding/json"
-	"errors"
-	"io"
 	"maps"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -14,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"example.com/todo/scripts/internal/golist"
 	"example.com/todo/scripts/internal/workspace"
 )
 
@@ -73,24 +70,12 @@ func TestEveryLicenceOfWhatIsLinkedIsAllowed(t *testing.T) {
 // list returns the packages of a service's programs as they are built for the images.
 func list(t *testing.T, service string) []linked {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), "go", "list", "-deps", "-json=Dir,Standard,Module", "./cmd/...")
-	cmd.Dir = filepath.Join(root, service)
-	cmd.Env = append(os.Environ(), "GOWORK=off", "CGO_ENABLED=0", "GOOS=linux")
-	cmd.Stderr = os.Stderr
-	out, err := cmd.Output()
+	packages, err := golist.Packages[linked](t.Context(), filepath.Join(root, service), []string{"CGO_ENABLED=0", "GOOS=linux"},
+		"-deps", "-json=Dir,Standard,Module", "./cmd/...")
 	if err != nil {
-		t.Fatalf("go list in %s: %v", service, err)
+		t.Fatal(err)
 	}
-	var packages []linked
-	for decoder := json.NewDecoder(strings.NewReader(string(out))); ; {
-		var p linked
-		if err := decoder.Decode(&p); errors.Is(err, io.EOF) {
-			return packages
-		} else if err != nil {
-			t.Fatalf("go list in %s: %v", service, err)
-		}
-		packages = append(packages, p)
-	}
+	return packages
 }
 
 func TestCheckReadsTheLicencesOfAFolder(t *testing.T) {
