@@ -24,9 +24,9 @@ type submission struct {
 	keyUsed  bool // the idempotency key has added another task
 }
 
-// handleForm returns the handler of a form. apply makes the change.
-func (p *page) handleForm(apply func(*submission) error) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
+// changeTasks returns the handler of a form. apply makes the change.
+func changeTasks(apply func(*page, *submission) error) func(*page, http.ResponseWriter, *http.Request) {
+	return func(p *page, w http.ResponseWriter, r *http.Request) {
 		if !p.readForm(w, r) {
 			return
 		}
@@ -37,7 +37,7 @@ func (p *page) handleForm(apply func(*submission) error) http.HandlerFunc {
 			err = invalid
 		}
 		if err == nil {
-			err = apply(s)
+			err = apply(p, s)
 		}
 		if err != nil {
 			p.writeFailure(r.Context(), w, s, err)

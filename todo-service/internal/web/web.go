@@ -102,16 +102,9 @@ func New(cfg Config, deps Dependencies) http.Handler {
 		preparing:    semaphore.NewWeighted(maxPreparing),
 	}
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /{$}", p.showTasks)
-	mux.HandleFunc("GET /assets/{hash}/{name}", p.assets.serve)
-	// Where a browser looks for an icon that no document names, as for /openapi.yaml.
-	mux.Handle("GET /favicon.ico", http.RedirectHandler(p.assets.root+"/icon.svg", http.StatusFound))
-	mux.HandleFunc("POST /page/tasks", p.handleForm(p.addTask))
-	mux.HandleFunc("POST /page/tasks/{id}", p.handleForm(p.editTask))
-	mux.HandleFunc("POST /page/tasks/{id}/complete", p.handleForm(p.completeTask))
-	mux.HandleFunc("POST /page/tasks/{id}/reopen", p.handleForm(p.reopenTask))
-	mux.HandleFunc("POST /page/tasks/{id}/delete", p.handleForm(p.deleteTask))
-	mux.HandleFunc("GET /page/", showListInstead)
+	for _, route := range routes {
+		mux.HandleFunc(route.pattern, func(w http.ResponseWriter, r *http.Request) { route.handle(p, w, r) })
+	}
 	return httpserver.Routes(mux)
 }
 
@@ -120,9 +113,4 @@ func New(cfg Config, deps Dependencies) http.Handler {
 func Serves(requested string) bool {
 	return requested == "/" || requested == "/favicon.ico" ||
 		(strings.HasPrefix(requested, "/assets/") || strings.HasPrefix(requested, "/page/")) && requested == path.Clean(requested)
-}
-
-// showListInstead answers a reload of the address of a form.
-func showListInstead(w http.ResponseWriter, r *http.Request) {
-	http.Redirect(w, r, "/", http.StatusSeeOther)
 }
