@@ -14,6 +14,7 @@ import (
 
 	"example.com/todo/platform/apperr"
 	"example.com/todo/platform/command"
+	"example.com/todo/platform/passwordinput"
 	"example.com/todo/platform/postgres"
 	"example.com/todo/platform/printable"
 	"example.com/todo/platform/redis"
@@ -44,7 +45,7 @@ from standard input. A user of an OIDC issuer has no e-mail: name it by --id.`,
 			return "enabled", err
 		}),
 		newChangeUser(p, "set-password", "Set a user's password, and end its sessions", func(ctx context.Context, c *userCommand, id int64) (string, error) {
-			password, err := readPassword(ctx, c.InOrStdin(), c.ErrOrStderr())
+			password, err := passwordinput.Read(ctx, c.InOrStdin(), c.ErrOrStderr(), "Password: ", "Again: ")
 			if err != nil {
 				return "", err
 			}
@@ -112,7 +113,7 @@ func newCreateUser(p *command.Program[Config]) *cobra.Command {
 			if _, err := account.NormalizeEmail(email); err != nil {
 				return err
 			}
-			password, err := readPassword(ctx, c.InOrStdin(), c.ErrOrStderr())
+			password, err := passwordinput.Read(ctx, c.InOrStdin(), c.ErrOrStderr(), "Password: ", "Again: ")
 			if err != nil {
 				return err
 			}

@@ -1,0 +1,79 @@
+// Package passwordinput reads a password from a terminal without echo, or from standard
+// input.
+package passwordinput
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"golang.org/x/term"
+
+	"example.com/todo/platform/apperr"
+)
+
+// maxBytes is the number of bytes that are read: more than any valid password has.
+const maxBytes = 4096
+
+// Read shows each prompt, if in is a terminal, and reads a password after it without echo.
+// All must be equal. Otherwise it returns the first line of in, which must be the only one.
+// The error is apperr.Invalid if the input is not one password.
+func Read(ctx context.Context, in io.Reader, promptTo io.Writer, prompts ...string) (string, error) {
+	file, ok := in.(*os.File)
+	if !ok || !term.IsTerminal(int(file.Fd())) {
+		return readLine(in)
+	}
+	var password string
+	for i, prompt := range prompts {
+		answer, err := readHidden(ctx, int(file.Fd()), promptTo, prompt)
+		switch {
+		case err != nil:
+			return "", err
+		case i > 0 && answer != password:
+			return "", apperr.New(apperr.Invalid, "the two passwords differ")
+		}
+		password = answer
+	}
+	return password, nil
+}
+
+func readLine(in io.Reader) (string, error) {
+	text, err := io.ReadAll(io.LimitReader(in, maxBytes+1))
+	if err != nil {
+		return "", fmt.Errorf("the password cannot be read from standard input: %w", err)
+	}
+	line := strings.TrimSuffix(strings.TrimSuffix(string(text), "\n"), "\r")
+	if strings.Contains(line, "\n") || len(text) > maxBytes {
+		return "", apperr.New(apperr.Invalid, "standard input must have one line, the password")
+	}
+	return line, nil
+}
+
+// readHidden reads a line from the terminal without echo, until ctx ends.
+func readHidden(ctx context.Context, terminal int, promptTo io.Writer, prompt string) (string, error) {
+	// A process that is interrupted while it reads must leave a terminal with echo.
+	state, err := term.GetState(terminal)
+	if err != nil {
+		return "", err
+	}
+	fmt.Fprintf(promptTo, "%s", prompt)
+	defer fmt.Fprintf(promptTo, "\n")
+	type input struct {
+		line []byte
+		err  error
+	}
+	read := make(chan input, 1)
+	go func() {
+		line, err := term.ReadPassword(terminal)
+		read <- input{line, err}
+	}()
+	select {
+	case got := <-read:
+		return string(got.line), got.err
+	case <-ctx.Done():
+		return "", errors.Join(errors.New("interrupted: no password was given"), term.Restore(terminal, state))
+	}
+}
