@@ -11,29 +11,29 @@ import (
 
 	"github.com/spf13/cobra"
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
-	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/credentials/insecure"
-	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/status"
 
 	pb "example.com/todo/contracts/gen/task"
 	"example.com/todo/platform/config"
 )
 
-// cli holds what all commands share: the server's address, the output format and the
-// timeout.
+// cli holds the flags: those of all commands, and those of sign-in.
 type cli struct {
 	addr      string
 	output    string // table or json
 	timeout   time.Duration
 	retryHint string // how to repeat the command without a second effect; "" where it is plain
+	tls       tlsFlags
+	httpURL   string // of the commands about sign-in
+	email     string // of login
 }
 
 // checkFlags is the PersistentPreRunE of the root command.
 func (c *cli) checkFlags(*cobra.Command, []string) error {
 	err := errors.Join(
 		config.CheckServerAddrs("--addr", c.addr),
+		config.CheckURL("--http-url", c.httpURL, "https", "http"),
 		config.CheckRange("--timeout", c.timeout, time.Millisecond, 24*time.Hour),
 	)
 	if c.output != "table" && c.output != "json" {
@@ -45,22 +45,12 @@ func (c *cli) checkFlags(*cobra.Command, []string) error {
 	return nil
 }
 
-// dial returns a connection to the service that is opened by the first call.
-func dial(addr string, more ...grpc.DialOption) (*grpc.ClientConn, error) {
-	return grpc.NewClient(addr, append(more,
-		grpc.WithTransportCredentials(insecure.NewCredentials()),
-		// grpc-go sends no pings by default, so a watch would wait for ever on a dead
-		// connection. todo-service disconnects clients that ping more often than every 10 s.
-		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: 30 * time.Second, Timeout: 10 * time.Second}),
-	)...)
-}
-
 // call prints the response of do, or explains its error. action names what do does
 // ("show task 3").
 func (c *cli) call(cmd *cobra.Command, action string, do func(context.Context, pb.TaskServiceClient) (response, error)) error {
-	conn, err := dial(c.addr)
+	conn, err := c.connect()
 	if err != nil {
-		return usageError{err}
+		return err
 	}
 	defer conn.Close()
 	ctx, cancel := context.WithTimeout(cmd.Context(), c.timeout)
@@ -84,6 +74,9 @@ var hints = map[codes.Code]string{
 	codes.Unimplemented:     "check --addr",
 }
 
+// tlsFailure is in the messages of grpc-go about a handshake that failed.
+const tlsFailure = "authentication handshake failed: "
+
 // explain returns an error that says what failed, why, and what the user can try.
 func (c *cli) explain(action string, err error) error {
 	st, ok := status.FromError(err)
@@ -94,6 +87,9 @@ func (c *cli) explain(action string, err error) error {
 	switch wait := retryAfter(st); {
 	case wait > 0:
 		try = "try again in " + wait.String()
+	case st.Code() == codes.Unavailable && strings.Contains(why, tlsFailure):
+		_, why, _ = strings.Cut(why, tlsFailure)
+		why, try = fmt.Sprintf("%s is not trusted (%s)", c.addr, strings.TrimSuffix(why, `"`)), "check --ca, --cert and --addr"
 	case st.Code() == codes.Unavailable:
 		if _, dialing, ok := strings.Cut(why, "while dialing: "); ok {
 			why = strings.TrimSuffix(dialing, `"`)
@@ -103,6 +99,8 @@ func (c *cli) explain(action string, err error) error {
 		why = fmt.Sprintf("no answer from %s within %s", c.addr, c.timeout)
 	case st.Code() == codes.Canceled:
 		why = "interrupted"
+	case st.Code() == codes.Unauthenticated:
+		why, try = "there is no valid session for "+c.addr, signInHint()
 	case st.Code() == codes.Unimplemented:
 		why = c.addr + " is not todo-service, or an older one"
 	}

@@ -24,9 +24,11 @@ type result struct {
 	Stdout, Stderr string
 }
 
-func runCommand(ctx context.Context, args ...string) result {
+func runCommand(ctx context.Context, args ...string) result { return runWithInput(ctx, "", args...) }
+
+func runWithInput(ctx context.Context, input string, args ...string) result {
 	var stdout, stderr bytes.Buffer
-	code := run(ctx, args, &stdout, &stderr)
+	code := run(ctx, args, strings.NewReader(input), &stdout, &stderr)
 	return result{code, stdout.String(), stderr.String()}
 }
 
@@ -150,7 +152,7 @@ func TestAnInvalidCommandLineExitsWithTwoAndAHint(t *testing.T) {
 func TestHelpNamesEveryCommandAndFlag(t *testing.T) {
 	t.Parallel()
 	got := runCommand(t.Context(), "--help")
-	for _, name := range []string{"create", "list", "get", "done", "delete", "history", "watch", "--addr", "--output", "--timeout", "localhost:50051", "Learn gRPC"} {
+	for _, name := range []string{"create", "list", "get", "done", "delete", "history", "watch", "login", "logout", "whoami", "TODO_TOKEN", "--tls", "--ca", "--cert", "--key", "--allow-plaintext", "--addr", "--output", "--timeout", "localhost:50051", "Learn gRPC"} {
 		if !strings.Contains(got.Stdout, name) {
 			t.Errorf("--help does not mention %s", name)
 		}
@@ -228,7 +230,7 @@ func TestWatchPrintsEventsUntilInterrupted(t *testing.T) {
 			defer interrupt()
 			out := &countingWriter{left: len(lines), full: interrupt}
 			var stderr bytes.Buffer
-			code := run(ctx, append([]string{"watch", "--addr", s.addr}, strings.Fields(args)...), out, &stderr)
+			code := run(ctx, append([]string{"watch", "--addr", s.addr}, strings.Fields(args)...), strings.NewReader(""), out, &stderr)
 			wantResult(t, result{Stdout: strings.Join(lines, "")}, result{code, out.String(), stderr.String()})
 		})
 	}

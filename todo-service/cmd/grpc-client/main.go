@@ -10,7 +10,7 @@ import (
 
 func main() {
 	ctx, stop := process.Context()
-	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	code := run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
 	stop()
 	os.Exit(code)
 }

@@ -92,7 +92,7 @@ func TestACommandEndsSilentlyWhenItsReaderHasExited(t *testing.T) {
 	s.watcher.announcements = announcements()
 	for _, command := range []string{"", "list", "watch", "list --output json"} {
 		var stderr strings.Builder
-		code := run(t.Context(), append(strings.Fields(command), "--addr", s.addr), closedPipe{}, &stderr)
+		code := run(t.Context(), append(strings.Fields(command), "--addr", s.addr), strings.NewReader(""), closedPipe{}, &stderr)
 		if code != exitOK || stderr.String() != "" {
 			t.Errorf("%s: exit code %d, %q", command, code, stderr.String())
 		}

@@ -26,9 +26,10 @@ type usageError struct{ error }
 
 // run runs one command line and returns the exit code. An error is one line on stderr: what
 // failed, why, and what to try.
-func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	root := newRoot() //nolint:contextcheck // its commands take the context of ExecuteContext
 	root.SetArgs(args)
+	root.SetIn(stdin)
 	root.SetOut(process.Output(stdout))
 	root.SetErr(stderr)
 	err := root.ExecuteContext(ctx)
@@ -50,11 +51,13 @@ func newRoot() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "grpc-client",
 		Short: "Talk to todo-service over gRPC",
-		Long:  "Talk to todo-service over gRPC.\n\nWithout a command it creates the task \"" + defaultTitle + "\", lists the tasks and prints them.",
+		Long: "Talk to todo-service over gRPC.\n\nWithout a command it creates the task \"" + defaultTitle + "\", lists the tasks and prints them.\n\n" +
+			"Where todo-service demands sign-in, run login first, or set " + tokenVariable + " to the token of a session.",
 		Example: `  grpc-client
   grpc-client create "Learn Go" --priority 1
   grpc-client list --done --output json
-  grpc-client watch --from 17`,
+  grpc-client watch --from 17
+  grpc-client login --email ann@example.com`,
 		Args:              rejectUnknownCommand,
 		PersistentPreRunE: c.checkFlags,
 		RunE:              c.createAndList,
@@ -68,8 +71,10 @@ func newRoot() *cobra.Command {
 	flags.StringVar(&c.addr, "addr", "localhost:50051", "address of todo-service, `host:port`")
 	flags.StringVar(&c.output, "output", "table", "how to print: table or json")
 	flags.DurationVar(&c.timeout, "timeout", 10*time.Second, "how long to wait for a response")
+	c.tls.register(root)
 	root.AddCommand(c.createCommand(), c.listCommand(), c.watchCommand())
 	root.AddCommand(c.idCommands()...)
+	root.AddCommand(c.signInCommands()...)
 	return root
 }
 

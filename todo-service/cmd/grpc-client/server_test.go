@@ -15,6 +15,7 @@ import (
 
 	"example.com/todo/platform/apperr"
 	"example.com/todo/platform/grpcserver"
+	"example.com/todo/platform/session"
 	"example.com/todo/todo-service/internal/clientip"
 	"example.com/todo/todo-service/internal/grpcapi"
 	"example.com/todo/todo-service/internal/memstore"
@@ -33,15 +34,20 @@ type testServer struct {
 	tasks   *task.Service
 }
 
-func serve(t *testing.T) *testServer {
+func serve(t *testing.T) *testServer { return serveWith(t, grpcserver.Defaults("127.0.0.1:0"), nil) }
+
+// serveWith serves with sign-in, unless that is nil.
+func serveWith(t *testing.T, cfg grpcserver.Config, signIn *grpcapi.SignIn) *testServer {
+	t.Helper()
 	s := &testServer{watcher: &fakeWatcher{}, limiter: &fakeLimiter{ratelimit.Decision{Allowed: true}}}
 	tasks := task.NewService(memstore.New(), func() time.Time { return start }, func(context.Context, task.Owner, string) {})
 	s.tasks = tasks
 	api := grpcapi.New(grpcapi.Config{
-		Tasks: tasks, Owner: func(context.Context) task.Owner { return task.NoOwner }, Allow: s.limiter.Allow, ClientIP: clientip.Resolver{}.FromGRPC, Watch: s.watcher.Watch,
+		Tasks: tasks, Owner: func(ctx context.Context) task.Owner { return task.Owner(session.UserFrom(ctx).ID) }, Allow: s.limiter.Allow, ClientIP: clientip.Resolver{}.FromGRPC, Watch: s.watcher.Watch,
+		SignIn:        signIn,
 		AcquireStream: watch.NewStreams(watch.Config{MaxWatchers: 100, MaxPerClient: 100}, prometheus.NewRegistry()).Acquire,
 	})
-	listening, err := grpcserver.Listen(grpcserver.Defaults("127.0.0.1:0"), unlimited, grpcserver.Telemetry{
+	listening, err := grpcserver.Listen(cfg, unlimited, grpcserver.Telemetry{
 		Log: slog.New(slog.DiscardHandler), Registry: prometheus.NewRegistry(), Tracer: noop.NewTracerProvider(),
 	}, api.Register, api.Interceptors()...)
 	if err != nil {

@@ -31,9 +31,9 @@ func (c *cli) watchCommand() *cobra.Command {
 // watch prints events until the user interrupts it (nil) or the stream fails (an error that
 // says how to resume).
 func (c *cli) watch(cmd *cobra.Command, token string) error {
-	conn, err := dial(c.addr)
+	conn, err := c.connect()
 	if err != nil {
-		return usageError{err}
+		return err
 	}
 	defer conn.Close()
 	received, err := c.printEvents(cmd, pb.NewTaskServiceClient(conn), token)
