@@ -97,7 +97,12 @@ func (s *Store) Peek(ctx context.Context, token string) (Session, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.checkTimeout)
 	defer cancel()
-	return s.DecodeCheck(key, peekScript.RunRO(ctx, s.client, []string{key}, s.cfg.MaxAge.Milliseconds()))
+	maxAge := s.cfg.MaxAge.Milliseconds()
+	reply := peekScript.RunRO(ctx, s.client, []string{key}, maxAge)
+	if goredis.HasErrorPrefix(reply.Err(), "unknown command") { // EVALSHA_RO, which Redis has since 7.0
+		reply = peekScript.Run(ctx, s.client, []string{key}, maxAge)
+	}
+	return s.DecodeCheck(key, reply)
 }
 
 // Key returns the key of the token's session in Redis. If the text cannot be a token, the

@@ -1,4 +1,4 @@
--- Reads a session, without a write: EVAL_RO runs it for a user of Redis that may only read.
+-- Reads a session, without a write: EVAL_RO runs it for a user of Redis that may only read. Redis before 7.0 has only EVAL.
 --
 -- KEYS  1 the session, a hash
 -- ARGV  1 lifetime in all, in milliseconds
