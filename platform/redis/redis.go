@@ -175,7 +175,7 @@ func (c Config) dialer() func(ctx context.Context, network, addr string) (net.Co
 			_ = conn.Close()
 			return nil, err
 		}
-		return secured, nil
+		return securedConn{secured}, nil
 	}
 }
 
