@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"example.com/todo/platform/apperr"
@@ -57,7 +58,8 @@ func StatusError(status int, format string, args ...any) error {
 var errHalfClosed = apperr.New(apperr.Unavailable, "the client closed its side of the connection before the response; the request was aborted")
 
 // WriteProblem sends the problem document of err: a StatusError, or that of apperr.Of(err),
-// with Retry-After when a retry may help, and WWW-Authenticate with 401. Causes are logged by Instrument, never sent.
+// with Retry-After when a retry may help, and WWW-Authenticate with 401. A Cache-Control that begins with "private" stays.
+// Causes are logged by Instrument, never sent.
 func WriteProblem(w http.ResponseWriter, r *http.Request, err error) {
 	state := requestStateOf(r.Context())
 	state.err = err
@@ -91,7 +93,9 @@ func WriteProblem(w http.ResponseWriter, r *http.Request, err error) {
 		h.Del(name)
 	}
 	h.Set("Content-Type", "application/problem+json")
-	h.Set("Cache-Control", "no-store")
+	if !strings.HasPrefix(h.Get("Cache-Control"), "private") {
+		h.Set("Cache-Control", "no-store")
+	}
 	h.Set("X-Content-Type-Options", "nosniff")
 	w.WriteHeader(p.Status)
 	_ = json.NewEncoder(w).Encode(p) // fails when the client has disconnected

@@ -76,6 +76,18 @@ func TestWriteProblemMapsEachKindToItsStatusAndMessage(t *testing.T) {
 	}
 }
 
+func TestProblemIsPersonalWhereTheResponseIsAndOtherwiseNotStored(t *testing.T) {
+	t.Parallel()
+	for given, want := range map[string]string{"": "no-store", "no-cache": "no-store", "private, no-cache": "private, no-cache"} {
+		rec := httptest.NewRecorder()
+		rec.Header().Set("Cache-Control", given)
+		httpserver.WriteProblem(rec, httptest.NewRequest(http.MethodGet, "/", nil), apperr.New(apperr.NotFound, "no"))
+		if got := rec.Header().Get("Cache-Control"); got != want {
+			t.Errorf("%q becomes %q, want %q", given, got, want)
+		}
+	}
+}
+
 func TestUnknownRoutesAndMethodsAreAnsweredWithAProblem(t *testing.T) {
 	t.Parallel()
 	mux := http.NewServeMux()

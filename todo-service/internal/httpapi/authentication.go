@@ -16,6 +16,9 @@ import (
 func (a *api) authenticate(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		needsSession := !isOpen(r)
+		if needsSession {
+			markPersonal(w.Header())
+		}
 		token, tokenErr := a.SignIn.Credentials.Token(r)
 		if !needsSession {
 			token = ""
@@ -34,7 +37,6 @@ func (a *api) authenticate(next http.Handler) http.Handler {
 		}
 		if err == nil && needsSession {
 			err = requireUser(ctx)
-			markPersonal(w.Header())
 		}
 		if err != nil {
 			httpserver.WriteProblem(w, r, err)

@@ -31,11 +31,16 @@ func writeConditional(w http.ResponseWriter, r *http.Request, body []byte, etag 
 }
 
 // setETag sets the entity tag. With no-cache, a client or proxy that stores the response
-// must revalidate it before each use. A personal response has that already.
+// must revalidate it before each use.
 func setETag(header http.Header, etag string) {
 	header["Etag"] = []string{etag}
+	setCacheControl(header, "no-cache")
+}
+
+// setCacheControl sets the header unless the response is personal, which has its own.
+func setCacheControl(header http.Header, value string) {
 	if _, personal := header["Cache-Control"]; !personal {
-		header["Cache-Control"] = []string{"no-cache"}
+		header["Cache-Control"] = []string{value}
 	}
 }
 

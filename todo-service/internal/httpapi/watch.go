@@ -45,7 +45,7 @@ func (a *api) watchEvents(w http.ResponseWriter, r *http.Request) error {
 	}
 	header := w.Header()
 	header.Set("Content-Type", "text/event-stream")
-	header.Set("Cache-Control", "no-store")
+	setCacheControl(header, "no-store")
 	header.Set("X-Content-Type-Options", "nosniff")
 	header.Set("X-Accel-Buffering", "no") // proxies must not collect events first
 	w.WriteHeader(http.StatusOK)
