@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 
@@ -18,8 +19,9 @@ import (
 // paths and methods that the document does not have. Its methods may be called
 // concurrently.
 type Document struct {
-	root docNode
-	mux  *http.ServeMux // of path items; each is a mux of its operations
+	root       docNode
+	mux        *http.ServeMux // of path items; each is a mux of its operations
+	operations []string
 
 	mu       sync.Mutex
 	compiler *jsonschema.Compiler
@@ -56,13 +58,18 @@ func Parse(text string) (*Document, error) {
 		d.mux.Handle(path, operations)
 		for _, method := range []string{"delete", "get", "options", "patch", "post", "put"} {
 			if found, ok := d.member(item, method); ok {
-				operations.Handle(strings.ToUpper(method)+" "+path, operation{found}) // GET is HEAD too
+				name := strings.ToUpper(method) + " " + path
+				operations.Handle(name, operation{found}) // GET is HEAD too
+				d.operations = append(d.operations, name)
 			}
 		}
 	}
 	_, err := d.schema("#/components/schemas/Problem")
 	return d, err
 }
+
+// Operations returns all operations in order, such as "GET /tasks/{id}".
+func (d *Document) Operations() []string { return slices.Sorted(slices.Values(d.operations)) }
 
 // forbidUnknownMembers sets additionalProperties: false in each schema of an object
 // that does not set it itself.

@@ -4,6 +4,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 
@@ -51,6 +52,18 @@ components:
       properties:
         status: { type: integer }
 `
+
+func TestOperationsAreThoseOfTheDocument(t *testing.T) {
+	t.Parallel()
+	parsed, err := openapitest.Parse(document)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []string{"DELETE /things/{id}", "GET /feed", "GET /things", "GET /things/latest"}
+	if got := parsed.Operations(); !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
 
 const json, problem = "application/json", "application/problem+json"
 
