@@ -39,13 +39,16 @@ type signInFixture struct {
 	client *http.Client
 }
 
-func serveWithSignIn(t *testing.T, dsn *url.URL, prefix string) signInFixture {
+func serveWithSignIn(t *testing.T, dsn *url.URL, prefix string, options ...func(*Config)) signInFixture {
 	t.Helper()
 	cfg := withoutServers(t)
 	cfg.Postgres.DSN = config.Secret(dsn.String())
 	proxy := testenv.StartProxy(t, testenv.RequireEnv(t, "TEST_REDIS_ADDR"))
 	cfg.Redis.Addr, cfg.Redis.KeyPrefix = proxy.Addr(), prefix
 	cfg.Auth.Mode, cfg.Auth.SignUp, cfg.RateLimit.Requests = "on", "open", 100_000
+	for _, option := range options {
+		option(&cfg)
+	}
 	serve(t, cfg)
 	awaitReady(t, cfg)
 	document, err := openapitest.Parse(openapi.Todo)
