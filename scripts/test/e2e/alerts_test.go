@@ -129,7 +129,7 @@ func observedContainers(t *testing.T) *composition {
 	if err := c.awaitHealthy(t.Context(), "prometheus", "alertmanager"); err != nil {
 		t.Fatal(err)
 	}
-	go changeTasks(t, 20)
+	go changeTasks(t, system.user(t), 20)
 	return c
 }
 
@@ -158,7 +158,7 @@ func TestAlertsReachAlertmanagerUnderSettings(t *testing.T) {
 			awaitAlerts(t, []liveAlert{row}, func() {
 				c.reconfigure(t, row.Labels["job"], row.Settings)
 				if row.Load != "" {
-					readHistories(t, task.ID, 50)
+					readHistories(t, system.user(t), task.ID, 50)
 				}
 			})
 		})
@@ -167,14 +167,14 @@ func TestAlertsReachAlertmanagerUnderSettings(t *testing.T) {
 
 // readHistories starts clients that read the history of a task without a pause until the test ends. They ignore failures:
 // most of their requests are rejected.
-func readHistories(t *testing.T, id int64, clients int) {
-	url := fmt.Sprintf("http://%s/tasks/%d/events", system.address("TODO_HTTP_ADDR"), id)
-	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: clients}}
+func readHistories(t *testing.T, u user, id int64, clients int) {
+	url := system.url("TODO_HTTP_ADDR", fmt.Sprintf("/tasks/%d/events", id))
+	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: clients, TLSClientConfig: system.tls}}
 	t.Cleanup(client.CloseIdleConnections)
 	for range clients {
 		go func() {
 			for t.Context().Err() == nil {
-				_, _ = try(t.Context(), client, http.MethodGet, url, "", "X-Forwarded-For", unseenAddr())
+				_, _ = try(t.Context(), client, http.MethodGet, url, "", append(u.header(), "X-Forwarded-For", unseenAddr())...)
 			}
 		}()
 	}
@@ -182,7 +182,7 @@ func readHistories(t *testing.T, id int64, clients int) {
 
 // changeTasks creates and completes tasks, perSecond changes a second, and lists them, until the test ends. It ignores
 // failures: parts are stopped meanwhile.
-func changeTasks(t *testing.T, perSecond int) {
+func changeTasks(t *testing.T, u user, perSecond int) {
 	ticker := time.NewTicker(2 * time.Second / time.Duration(perSecond))
 	defer ticker.Stop()
 	for {
@@ -191,8 +191,8 @@ func changeTasks(t *testing.T, perSecond int) {
 			return
 		case <-ticker.C:
 			go func() {
-				_ = createAndComplete(t.Context(), "Changed while alerts fire")
-				_, _ = try(t.Context(), http.DefaultClient, http.MethodGet, "http://"+system.address("TODO_HTTP_ADDR")+"/tasks", "", "X-Forwarded-For", unseenAddr())
+				_ = createAndComplete(t.Context(), u, "Changed while alerts fire")
+				_, _ = try(t.Context(), system.http, http.MethodGet, system.url("TODO_HTTP_ADDR", "/tasks"), "", append(u.header(), "X-Forwarded-For", unseenAddr())...)
 			}()
 		}
 	}

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -113,6 +112,9 @@ func (c *composition) address(variable string) string {
 	}
 }
 
+// credential returns "": the system in containers is reached in plaintext and without passwords.
+func (c *composition) credential(string) string { return "" }
+
 func (c *composition) stop(t *testing.T, part string) {
 	t.Helper()
 	c.act(t, "stop", part)
@@ -175,9 +177,9 @@ func (c *composition) command(ctx context.Context, service string, args ...strin
 
 // limitedClient's requests come through a trusted proxy: the engine's gateway. The client itself has sent the first of
 // the addresses in the header, and the proxy has appended the client's.
-func (c *composition) limitedClient() (client *http.Client, addr string, headers func(i int) []string) {
+func (c *composition) limitedClient() (from, counted string, headers func(i int) []string) {
 	const limited = "198.51.100.9"
-	return http.DefaultClient, limited, func(i int) []string {
+	return "", limited, func(i int) []string {
 		return []string{"X-Forwarded-For", fmt.Sprintf("203.0.113.%d, %s", i, limited)}
 	}
 }

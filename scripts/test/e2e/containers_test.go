@@ -22,7 +22,7 @@ const (
 // containers returns the system if it runs in containers, and otherwise skips the test.
 func containers(t *testing.T) *composition {
 	t.Helper()
-	c, ok := system.(*composition)
+	c, ok := system.deployment.(*composition)
 	if !ok {
 		t.Skip("devstack has no containers; make test-compose runs this")
 	}

@@ -23,9 +23,19 @@ type statsJSON struct {
 	Complete bool      `json:"complete"`
 }
 
+// stats returns the statistics of all tasks.
 func stats(t *testing.T) statsJSON {
 	t.Helper()
-	return decode[statsJSON](t, request(t, http.DefaultClient, http.MethodGet, "http://"+system.address("STATS_HTTP_ADDR")+"/stats", ""), http.StatusOK)
+	path := "/stats"
+	if secure {
+		path += "?scope=all"
+	}
+	return decode[statsJSON](t, getStats(t, system.admin(t), path), http.StatusOK)
+}
+
+func getStats(t *testing.T, u user, path string) answer {
+	t.Helper()
+	return requestAs(t, u, http.MethodGet, system.url("STATS_HTTP_ADDR", path), "")
 }
 
 // settled waits until stats-service has counted every record in the topic.

@@ -11,7 +11,6 @@ import (
 	"github.com/bufbuild/protocompile"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/encoding/prototext"
@@ -24,8 +23,10 @@ import (
 type specClient struct {
 	conn    *grpc.ClientConn
 	service protoreflect.ServiceDescriptor
+	user    user
 }
 
+// newSpecClient returns a client of the test's user.
 func newSpecClient(t *testing.T) specClient {
 	t.Helper()
 	compiler := protocompile.Compiler{Resolver: protocompile.WithStandardImports(&protocompile.SourceResolver{ImportPaths: []string{"../../../contracts/testdata/spec"}})}
@@ -33,12 +34,12 @@ func newSpecClient(t *testing.T) specClient {
 	if err != nil {
 		t.Fatal(err)
 	}
-	conn, err := grpc.NewClient(system.address("TODO_GRPC_ADDR"), grpc.WithTransportCredentials(insecure.NewCredentials()))
+	conn, err := grpc.NewClient(system.address("TODO_GRPC_ADDR"), grpc.WithTransportCredentials(system.grpcCredentials()))
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = conn.Close() })
-	return specClient{conn, files[0].Services().ByName("TaskService")}
+	return specClient{conn, files[0].Services().ByName("TaskService"), system.user(t)}
 }
 
 // request parses a message of the method from the protobuf text format.
@@ -52,10 +53,24 @@ func (s specClient) request(t *testing.T, method, text string) (path string, in,
 	return fmt.Sprintf("/%s/%s", s.service.FullName(), method), in, out
 }
 
-func (s specClient) call(t *testing.T, method, text string) (*dynamicpb.Message, error) {
+func (s specClient) callOnce(t *testing.T, method, text string) (*dynamicpb.Message, error) {
 	t.Helper()
 	path, in, out := s.request(t, method, text)
-	return out, s.conn.Invoke(unseenPeer(t.Context()), path, in, out)
+	return out, s.conn.Invoke(s.outgoing(t.Context()), path, in, out)
+}
+
+// call sends a call, and again while its session could not be checked.
+func (s specClient) call(t *testing.T, method, text string) (out *dynamicpb.Message, err error) {
+	t.Helper()
+	repeatWhile(t, func() bool {
+		out, err = s.callOnce(t, method, text)
+		return isUncheckedCall(err)
+	})
+	return out, err
+}
+
+func isUncheckedCall(err error) bool {
+	return status.Code(err) == codes.Unavailable && strings.Contains(err.Error(), uncheckedSession)
 }
 
 func (s specClient) mustCall(t *testing.T, method, text string) *dynamicpb.Message {
@@ -67,8 +82,46 @@ func (s specClient) mustCall(t *testing.T, method, text string) *dynamicpb.Messa
 	return out
 }
 
-func unseenPeer(ctx context.Context) context.Context {
-	return metadata.AppendToOutgoingContext(ctx, "x-forwarded-for", unseenAddr())
+// outgoing returns a context with the metadata of a call: the user's, and an address that the rate limiter has not seen.
+func (s specClient) outgoing(ctx context.Context) context.Context {
+	return metadata.AppendToOutgoingContext(ctx, append(s.user.header(), "x-forwarded-for", unseenAddr())...)
+}
+
+// watch returns a stream of the user's changes that has started.
+func (s specClient) watch(ctx context.Context, t *testing.T) grpc.ClientStream {
+	t.Helper()
+	var stream grpc.ClientStream
+	var err error
+	repeatWhile(t, func() bool {
+		stream, err = s.startWatch(ctx, t)
+		return isUncheckedCall(err)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return stream
+}
+
+func (s specClient) startWatch(ctx context.Context, t *testing.T) (grpc.ClientStream, error) {
+	path, in, _ := s.request(t, "WatchTasks", "")
+	stream, err := s.conn.NewStream(s.outgoing(ctx), &grpc.StreamDesc{ServerStreams: true}, path)
+	if err != nil {
+		return nil, err
+	}
+	if err := errors.Join(stream.SendMsg(in), stream.CloseSend()); err != nil {
+		return nil, err
+	}
+	header, err := stream.Header()
+	if err == nil && header == nil { // the stream has ended
+		_, err = s.receive(stream)
+	}
+	return stream, err
+}
+
+// receive returns the next event of a stream.
+func (s specClient) receive(stream grpc.ClientStream) (*dynamicpb.Message, error) {
+	event := dynamicpb.NewMessage(s.service.Methods().ByName("WatchTasks").Output())
+	return event, stream.RecvMsg(event)
 }
 
 // get returns a nested field by its path.
@@ -105,19 +158,9 @@ func TestClientGeneratedFromTheSpecificationIsServed(t *testing.T) {
 
 func TestWatcherReceivesEveryChangeInOrder(t *testing.T) {
 	client := newSpecClient(t)
-	path, in, _ := client.request(t, "WatchTasks", "")
-	ctx, cancel := context.WithTimeout(unseenPeer(t.Context()), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
-	stream, err := client.conn.NewStream(ctx, &grpc.StreamDesc{ServerStreams: true}, path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := errors.Join(stream.SendMsg(in), stream.CloseSend()); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := stream.Header(); err != nil { // the watch has started
-		t.Fatal(err)
-	}
+	stream := client.watch(ctx, t)
 
 	task := create(t, "Watched")
 	complete(t, task.ID)
@@ -129,8 +172,8 @@ func TestWatcherReceivesEveryChangeInOrder(t *testing.T) {
 
 	var kinds []string
 	for len(kinds) < 5 {
-		event := dynamicpb.NewMessage(client.service.Methods().ByName("WatchTasks").Output())
-		if err := stream.RecvMsg(event); err != nil {
+		event, err := client.receive(stream)
+		if err != nil {
 			t.Fatalf("after %v: %v", kinds, err)
 		}
 		if get(event, "task", "id").Int() == task.ID {

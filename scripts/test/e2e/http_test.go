@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
-	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -44,11 +43,26 @@ func decode[T any](t *testing.T, a answer, status int) T {
 	return into
 }
 
-// call sends a request to todo-service, from an address that the rate limiter has not seen.
+// call sends a request of the test's user to todo-service, from an address that the rate limiter has not seen.
 func call(t *testing.T, method, path, body string, header ...string) answer {
 	t.Helper()
-	return request(t, http.DefaultClient, method, "http://"+system.address("TODO_HTTP_ADDR")+path, body,
-		append(header, "X-Forwarded-For", unseenAddr())...)
+	return callAs(t, system.user(t), method, path, body, header...)
+}
+
+func callAs(t *testing.T, u user, method, path, body string, header ...string) answer {
+	t.Helper()
+	return requestAs(t, u, method, system.url("TODO_HTTP_ADDR", path), body, append([]string{"X-Forwarded-For", unseenAddr()}, header...)...)
+}
+
+// requestAs sends a request of a user, and again while its session could not be checked.
+func requestAs(t *testing.T, u user, method, url, body string, header ...string) answer {
+	t.Helper()
+	var a answer
+	repeatWhile(t, func() bool {
+		a = request(t, system.http, method, url, body, append(u.header(), header...)...)
+		return isUnchecked(a)
+	})
+	return a
 }
 
 // request sends a request. header alternates names and values.
@@ -101,17 +115,11 @@ func unseenAddr() string {
 	return fmt.Sprintf("198.%d.%d.%d", 18+rand.IntN(2), rand.IntN(256), rand.IntN(256))
 }
 
-// clientFrom returns a client with a fixed loopback address and a new source port for each request.
-func clientFrom(addr string) *http.Client {
-	dialer := &net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(addr)}}
-	return &http.Client{Transport: &http.Transport{DialContext: dialer.DialContext, DisableKeepAlives: true}}
-}
-
-// counter returns a metric of a service.
-func counter(t *testing.T, ops, name string) float64 {
+// counter returns a metric of a service, by its ops address's variable.
+func (a *access) counter(t *testing.T, ops, name string) float64 {
 	t.Helper()
-	a := request(t, http.DefaultClient, http.MethodGet, "http://"+ops+"/metrics", "")
-	for line := range bytes.Lines(a.body) {
+	metrics := request(t, a.http, http.MethodGet, a.url(ops, "/metrics"), "")
+	for line := range bytes.Lines(metrics.body) {
 		var value float64
 		if n, _ := fmt.Sscanf(string(line), name+" %g", &value); n == 1 {
 			return value

@@ -16,15 +16,19 @@ import (
 // startLimit bounds the start of the system.
 const startLimit = 5 * time.Minute
 
-// The rate limit of the system. Tests other than those of the limiter set X-Forwarded-For to a new address for
+// limitWindow is that of the rate limit. Tests other than those of the limiter set X-Forwarded-For to a new address for
 // each request.
-const (
-	limitRequests = 10
-	limitWindow   = 5 * time.Second
-)
+const limitWindow = 5 * time.Second
 
-// system is the deployment under test. All tests share it and run one after the other.
-var system deployment
+func limitRequests() int {
+	if secure {
+		return 200 // a signed-in user is limited whatever the address: more than the requests of any other test
+	}
+	return 10
+}
+
+// system is the system under test. All tests share it and run one after the other.
+var system *access
 
 func TestMain(m *testing.M) {
 	os.Exit(run(m))
@@ -40,12 +44,13 @@ func run(m *testing.M) int {
 	defer stop()
 	ctx, cancel := context.WithTimeout(interrupted, startLimit)
 	defer cancel()
+	var d deployment
 	var err error
 	switch kind := cmp.Or(os.Getenv("E2E_SYSTEM"), "devstack"); kind {
 	case "devstack":
-		system, err = startStack(ctx)
+		d, err = startStack(ctx)
 	case "compose":
-		system, err = startComposition(ctx)
+		d, err = startComposition(ctx)
 	default:
 		err = fmt.Errorf("E2E_SYSTEM is %q, want devstack or compose", kind)
 	}
@@ -53,16 +58,20 @@ func run(m *testing.M) int {
 		fmt.Fprintln(os.Stderr, "the system did not start:", err)
 		return 1
 	}
+	if system, err = newAccess(d); err != nil {
+		fmt.Fprintln(os.Stderr, "reaching the system:", err)
+		return max(1, end(d))
+	}
 	// Ctrl-C must not leave containers, which are no children of this process.
-	ignore := context.AfterFunc(interrupted, func() { os.Exit(max(1, endSystem())) })
+	ignore := context.AfterFunc(interrupted, func() { os.Exit(max(1, end(d))) })
 	code := m.Run()
 	ignore()
-	return max(code, endSystem())
+	return max(code, end(d))
 }
 
-// endSystem stops the system and returns the exit status.
-func endSystem() int {
-	if err := system.end(); err != nil {
+// end stops the system and returns the exit status.
+func end(d deployment) int {
+	if err := d.end(); err != nil {
 		fmt.Fprintln(os.Stderr, "the system did not end well:", err)
 		return 1
 	}
@@ -72,7 +81,7 @@ func endSystem() int {
 // settings are those of the services that the tests rely on. proxies may name the client's address.
 func settings(proxies string) []string {
 	return []string{
-		fmt.Sprintf("RATE_LIMIT_REQUESTS=%d", limitRequests),
+		fmt.Sprintf("RATE_LIMIT_REQUESTS=%d", limitRequests()),
 		fmt.Sprintf("RATE_LIMIT_WINDOW=%s", limitWindow),
 		"TRUSTED_PROXIES=" + proxies,
 	}

@@ -5,23 +5,13 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"os/exec"
 	"regexp"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/redis/go-redis/v9"
-
 	"example.com/todo/scripts/test/topictest"
 )
-
-func redisClient(t *testing.T) *redis.Client {
-	t.Helper()
-	client := redis.NewClient(&redis.Options{Addr: system.address("REDIS_ADDR")})
-	t.Cleanup(func() { _ = client.Close() })
-	return client
-}
 
 func TestCompletedTaskIsNotifiedAndCounted(t *testing.T) {
 	kafka := kafkaClient(t)
@@ -62,6 +52,7 @@ func TestCompletedTaskIsNotifiedAndCounted(t *testing.T) {
 		var event struct {
 			ID        string    `json:"id"`
 			Type      string    `json:"type"`
+			UserID    int64     `json:"user_id"`
 			TaskID    int64     `json:"task_id"`
 			TaskTitle string    `json:"task_title"`
 			Timestamp time.Time `json:"timestamp"`
@@ -70,7 +61,7 @@ func TestCompletedTaskIsNotifiedAndCounted(t *testing.T) {
 		if err := json.Unmarshal(record.Value, &event); err != nil {
 			t.Fatalf("%v in %s", err, record.Value)
 		}
-		if event.Type != kind || event.TaskID != learn.ID || event.TaskTitle != "Learn Go" || event.Task.Version != int64(i+1) {
+		if event.Type != kind || event.UserID != system.user(t).id || event.TaskID != learn.ID || event.TaskTitle != "Learn Go" || event.Task.Version != int64(i+1) {
 			t.Errorf("event %d: %s", i, record.Value)
 		}
 		if headerOf(record, "event-type") != kind || headerOf(record, "service") != "todo-service" || headerOf(record, "event-id") != event.ID {
@@ -89,7 +80,7 @@ func TestCompletedTaskIsNotifiedAndCounted(t *testing.T) {
 func TestSecondListIsServedFromTheCacheAlone(t *testing.T) {
 	announced := subscribeFeed(t)
 	announced(create(t, "Cached").ID) // the last invalidation of the list has happened
-	hits := func() float64 { return counter(t, system.address("TODO_OPS_ADDR"), "cache_hits_total") }
+	hits := func() float64 { return system.counter(t, "TODO_OPS_ADDR", "cache_hits_total") }
 	miss := call(t, http.MethodGet, "/tasks", "")
 	if status := miss.header.Get("Cache-Status"); !strings.Contains(status, "fwd=miss") {
 		t.Errorf("the first list: Cache-Status %q", status)
@@ -109,12 +100,12 @@ func TestSecondListIsServedFromTheCacheAlone(t *testing.T) {
 		t.Errorf("cache_hits_total went from %g to %g", before, after)
 	}
 
-	cache := redisClient(t)
-	if body, err := cache.Get(t.Context(), "tasks:all").Bytes(); err != nil || !bytes.Equal(body, hit.body) {
-		t.Errorf("redis tasks:all = %s, %v; answered %s", body, err, hit.body)
+	cache, key := redisClient(t), system.user(t).listKey()
+	if body, err := cache.Get(t.Context(), key).Bytes(); err != nil || !bytes.Equal(body, hit.body) {
+		t.Errorf("redis %s = %s, %v; answered %s", key, body, err, hit.body)
 	}
-	if ttl, err := cache.TTL(t.Context(), "tasks:all").Result(); err != nil || ttl <= 0 || ttl > 300*time.Second {
-		t.Errorf("redis ttl tasks:all = %v, %v", ttl, err)
+	if ttl, err := cache.TTL(t.Context(), key).Result(); err != nil || ttl <= 0 || ttl > 300*time.Second {
+		t.Errorf("redis ttl %s = %v, %v", key, ttl, err)
 	}
 }
 
@@ -148,18 +139,5 @@ func TestClientReadsItsOwnWriteFromTheList(t *testing.T) {
 		if list := call(t, http.MethodGet, "/tasks", ""); !bytes.Contains(list.body, []byte(title)) {
 			t.Fatalf("the list lacks %q; Cache-Status: %s", title, list.header.Get("Cache-Status"))
 		}
-	}
-}
-
-func TestCommandLineClientCreatesAndListsTasks(t *testing.T) {
-	cmd := exec.CommandContext(t.Context(), "go", "run", "./cmd/grpc-client", "--addr", system.address("TODO_GRPC_ADDR"))
-	cmd.Dir = "../../../todo-service"
-	cmd.Env = append(cmd.Environ(), "GOWORK=off")
-	out, err := cmd.CombinedOutput()
-	if err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
-	if !bytes.Contains(out, []byte("Learn gRPC")) {
-		t.Errorf("printed:\n%s", out)
 	}
 }

@@ -10,7 +10,7 @@ import (
 // lockTasks blocks every query of the table until unlock. A response in the meantime came without PostgreSQL.
 func lockTasks(t *testing.T) (unlock func()) {
 	t.Helper()
-	db, err := sql.Open("postgres", system.address("POSTGRES_DSN"))
+	db, err := sql.Open("postgres", postgresDSN())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -23,6 +23,7 @@ func TestNothingIsLostWhenABrokerIsKilledUnderLoad(t *testing.T) {
 	}
 	before := settled(t, kafkaClient(t))
 
+	u := system.user(t)
 	completed := make([][]string, scaleClients) // titles, by client
 	killed := make(chan struct{})
 	var clients, started sync.WaitGroup
@@ -39,7 +40,7 @@ func TestNothingIsLostWhenABrokerIsKilledUnderLoad(t *testing.T) {
 				default:
 				}
 				title := fmt.Sprintf("Broker killed %d-%d", client, i)
-				if err := createAndComplete(t.Context(), title); err != nil {
+				if err := createAndComplete(t.Context(), u, title); err != nil {
 					t.Error(err)
 				}
 				completed[client] = append(completed[client], title)
@@ -72,16 +73,17 @@ func TestNothingIsLostWhenABrokerIsKilledUnderLoad(t *testing.T) {
 }
 
 // createAndComplete sends both requests through the balancer. Neither may fail: a broker is no part of a request.
-func createAndComplete(ctx context.Context, title string) error {
-	url := "http://" + system.address("TODO_HTTP_ADDR")
-	created, err := try(ctx, http.DefaultClient, http.MethodPost, url+"/tasks", fmt.Sprintf(`{"title":%q}`, title), "X-Forwarded-For", unseenAddr())
+func createAndComplete(ctx context.Context, u user, title string) error {
+	header := append(u.header(), "X-Forwarded-For", unseenAddr())
+	created, err := try(ctx, system.http, http.MethodPost, system.url("TODO_HTTP_ADDR", "/tasks"), fmt.Sprintf(`{"title":%q}`, title), header...)
 	if err != nil {
 		return fmt.Errorf("creating %s: %w", title, err)
 	}
 	if created.status != http.StatusCreated {
 		return fmt.Errorf("creating %s: status %d: %s", title, created.status, created.body)
 	}
-	completed, err := try(ctx, http.DefaultClient, http.MethodPatch, url+created.header.Get("Location")+"/done", "", "X-Forwarded-For", unseenAddr())
+	url := system.url("TODO_HTTP_ADDR", created.header.Get("Location")+"/done")
+	completed, err := try(ctx, system.http, http.MethodPatch, url, "", append(u.header(), "X-Forwarded-For", unseenAddr())...)
 	if err != nil {
 		return fmt.Errorf("completing %s: %w", title, err)
 	}

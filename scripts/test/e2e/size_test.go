@@ -19,7 +19,7 @@ const (
 var readyAfter = regexp.MustCompile(`Ready after (\S+)\.\n`)
 
 func TestSecondRunIsReadyInTimeAndIdleServicesStaySmall(t *testing.T) {
-	if _, ok := system.(*stack); !ok {
+	if _, ok := system.deployment.(*stack); !ok {
 		t.Skip("this is what make run promises, without containers")
 	}
 	s, err := newStack(t.Context())
@@ -34,6 +34,10 @@ func TestSecondRunIsReadyInTimeAndIdleServicesStaySmall(t *testing.T) {
 		t.Error(err)
 	}
 	if err := s.run(t.Context(), kafka, "RATE_LIMIT_REQUESTS=1000000"); err != nil {
+		t.Fatal(err)
+	}
+	second, err := newAccess(s)
+	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
@@ -54,19 +58,19 @@ func TestSecondRunIsReadyInTimeAndIdleServicesStaySmall(t *testing.T) {
 		t.Errorf("ready after %s, want %v", match[1], readyLimit)
 	}
 
+	url, header := second.url("TODO_HTTP_ADDR", "/tasks"), second.user(t).header()
 	for i := range 100 {
-		url := "http://" + s.env["TODO_HTTP_ADDR"] + "/tasks"
-		task := decode[taskJSON](t, request(t, http.DefaultClient, http.MethodPost, url, fmt.Sprintf(`{"title":"Load %d"}`, i)), http.StatusCreated)
-		decode[taskJSON](t, request(t, http.DefaultClient, http.MethodPatch, fmt.Sprintf("%s/%d/done", url, task.ID), ""), http.StatusOK)
-		decode[[]taskJSON](t, request(t, http.DefaultClient, http.MethodGet, url, ""), http.StatusOK)
+		task := decode[taskJSON](t, request(t, second.http, http.MethodPost, url, fmt.Sprintf(`{"title":"Load %d"}`, i), header...), http.StatusCreated)
+		decode[taskJSON](t, request(t, second.http, http.MethodPatch, fmt.Sprintf("%s/%d/done", url, task.ID), "", header...), http.StatusOK)
+		decode[[]taskJSON](t, request(t, second.http, http.MethodGet, url, "", header...), http.StatusOK)
 	}
-	second := time.NewTicker(time.Second) // a service that is polled more often is not idle
-	defer second.Stop()
+	pause := time.NewTicker(time.Second) // a service that is polled more often is not idle
+	defer pause.Stop()
 	eventually(t, 3*time.Minute, func() error {
-		<-second.C
+		<-pause.C
 		var large []error
 		for _, ops := range []string{"TODO_OPS_ADDR", "NOTIFICATION_OPS_ADDR", "STATS_OPS_ADDR"} {
-			if bytes := counter(t, s.env[ops], "process_resident_memory_bytes"); bytes > idleLimit {
+			if bytes := second.counter(t, ops, "process_resident_memory_bytes"); bytes > idleLimit {
 				large = append(large, fmt.Errorf("%s: %.1f MB", ops, bytes/1e6))
 			}
 		}

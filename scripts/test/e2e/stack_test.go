@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -47,6 +46,9 @@ func (s *stack) run(ctx context.Context, kafka string, env ...string) error {
 	s.cmd = exec.Command(s.devstack, "run", "--dir", s.dir, "--ports", "free", "--kafka", kafka)
 	s.cmd.Dir = filepath.Join("..", "..", "..")
 	s.cmd.Env = append(os.Environ(), env...)
+	if secure {
+		s.cmd.Env = append(s.cmd.Env, "AUTH_MODE=on", "AUTH_SIGNUP=open")
+	}
 	output, err := os.Create(s.outputPath())
 	if err != nil {
 		return err
@@ -80,8 +82,12 @@ func (s *stack) awaitReady(ctx context.Context) error {
 		if err := s.readEnv(); err != nil {
 			return err
 		}
+		access, err := newAccess(s)
+		if err != nil {
+			return err
+		}
 		for _, part := range []string{"TODO_OPS_ADDR", "NOTIFICATION_OPS_ADDR", "STATS_OPS_ADDR"} {
-			if err := ready(ctx, s.env[part]); err != nil {
+			if err := access.checkReady(ctx, part); err != nil {
 				return err
 			}
 		}
@@ -103,23 +109,8 @@ func (s *stack) readEnv() error {
 	return nil
 }
 
-func ready(ctx context.Context, addr string) error {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+addr+"/readyz", nil)
-	if err != nil {
-		return err
-	}
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return err
-	}
-	defer resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
-		return fmt.Errorf("%s is not ready: %s", addr, resp.Status)
-	}
-	return nil
-}
-
-func (s *stack) address(variable string) string { return s.env[variable] }
+func (s *stack) address(variable string) string    { return s.env[variable] }
+func (s *stack) credential(variable string) string { return s.env[variable] }
 
 func (s *stack) stop(t *testing.T, part string) {
 	t.Helper()
@@ -154,14 +145,17 @@ func (s *stack) log(t *testing.T, part string) string {
 
 func (s *stack) command(ctx context.Context, service string, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, filepath.Join(s.dir, "bin", service), args...)
-	cmd.Env = append(os.Environ(), "KAFKA_BROKERS="+s.env["KAFKA_BROKERS"])
+	cmd.Env = os.Environ()
+	for name, value := range s.env {
+		cmd.Env = append(cmd.Env, name+"="+value)
+	}
 	return cmd
 }
 
 // limitedClient's requests come from an address that is not a trusted proxy, from a new port each.
-func (s *stack) limitedClient() (client *http.Client, addr string, headers func(i int) []string) {
+func (s *stack) limitedClient() (from, counted string, headers func(i int) []string) {
 	const limited = "127.0.0.9"
-	return clientFrom(limited), limited, func(i int) []string {
+	return limited, limited, func(i int) []string {
 		return []string{"X-Forwarded-For", fmt.Sprintf("203.0.113.%d", i)}
 	}
 }

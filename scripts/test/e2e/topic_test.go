@@ -2,7 +2,6 @@ package e2e
 
 import (
 	"fmt"
-	"strings"
 	"testing"
 	"time"
 
@@ -15,21 +14,6 @@ const (
 	topic      = "task-events"
 	deadLetter = "task-events-dlq"
 )
-
-func kafkaClient(t *testing.T) sarama.Client {
-	t.Helper()
-	cfg := sarama.NewConfig()
-	cfg.Version = sarama.V2_8_0_0
-	cfg.Producer.Return.Successes = true
-	cfg.Producer.RequiredAcks = sarama.WaitForAll
-	cfg.Producer.MaxMessageBytes = 1 << 20
-	client, err := sarama.NewClient(strings.Split(system.address("KAFKA_BROKERS"), ","), cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = client.Close() })
-	return client
-}
 
 // readUntil waits for n matching records.
 func readUntil(t *testing.T, client sarama.Client, topic string, from map[int32]int64, n int, match func(*sarama.ConsumerMessage) bool) []*sarama.ConsumerMessage {
