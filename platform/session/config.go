@@ -11,7 +11,7 @@ import (
 // must be equal in all services that read sessions. If it is empty, the service sets it to
 // the prefix of its other keys before NewStore.
 type Config struct {
-	Idle      time.Duration `config:"idle"`    // a session ends when it was not used for so long
+	Idle      time.Duration `config:"idle"`    // a session ends when it was not used for so long, see Store.Check
 	MaxAge    time.Duration `config:"max_age"` // a session ends so long after sign-in, at the latest
 	KeyPrefix string        `config:"key_prefix"`
 }

@@ -1,6 +1,7 @@
 package session_test
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"sync"
@@ -78,6 +79,7 @@ func TestCheckMovesTheExpiryOfAnIdleSession(t *testing.T) {
 	key := f.sessionKey(token)
 	expectWithin(t, "the TTL of a new session", f.client.PTTL(t.Context(), key).Val(), 24*time.Hour)
 	f.client.PExpire(t.Context(), key, time.Minute)
+	f.set(t, token, "last_seen", f.now(t).Add(-time.Minute))
 	f.expectValid(t, token, created)
 	expectWithin(t, "the TTL of a used session", f.client.PTTL(t.Context(), key).Val(), 24*time.Hour)
 
@@ -90,12 +92,36 @@ func TestCheckMovesTheExpiryOfAnIdleSession(t *testing.T) {
 	}
 }
 
+func TestCheckMovesTheExpiryAtMostOnceAMinuteUnlessItIsNear(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	for _, test := range []struct{ idle, unused, ttl time.Duration }{
+		{24 * time.Hour, 30 * time.Second, 24*time.Hour - 30*time.Second},
+		{24 * time.Hour, time.Minute, 24 * time.Hour},
+		{9 * time.Minute, 30 * time.Second, 9 * time.Minute},
+	} {
+		f.cfg.Idle = test.idle
+		f.Store = f.replica(f.client)
+		token, _ := f.create(t, ann)
+		f.client.PExpire(t.Context(), f.sessionKey(token), test.idle-test.unused)
+		f.set(t, token, "last_seen", f.now(t).Add(-test.unused))
+		checked, err := f.Check(t.Context(), token)
+		if err != nil {
+			t.Fatal(err)
+		}
+		name := fmt.Sprintf("%v without use of %v: ", test.unused, test.idle)
+		expectWithin(t, name+"the TTL", f.client.PTTL(t.Context(), f.sessionKey(token)).Val(), test.ttl)
+		expectWithin(t, name+"the announced expiry", checked.ExpiresAt.Sub(f.now(t)), test.ttl)
+	}
+}
+
 func TestCheckNeverMovesTheExpiryBeyondTheMaximalAge(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
 	token, created := f.create(t, ann)
 	key := f.sessionKey(token)
 
+	f.set(t, token, "last_seen", f.now(t).Add(-time.Minute))
 	f.set(t, token, "created_at", f.now(t).Add(time.Hour-f.cfg.MaxAge))
 	checked, err := f.Check(t.Context(), token)
 	if err != nil || checked.ID != created.ID {

@@ -14,14 +14,19 @@ local created, seen = tonumber(session[4]), tonumber(session[5])
 if session.err or not created or not seen then
   return false -- none, or another program overwrote it
 end
-local left = math.min(idle, created + max_age - now)
+-- A check seldom writes: a long time without use counts from last_seen, which is exact enough.
+local writes = now - seen >= interval
+local slides = writes or idle < 10 * interval
+local left = math.min((slides and now or seen) + idle, created + max_age) - now
 if left <= 0 then
   redis.call('DEL', key)
   return false
 end
--- Before HSET, which a Redis whose memory is full refuses as the first write of a script.
-redis.call('PEXPIRE', key, left)
-if now - seen >= interval then
+if slides then
+  -- Before HSET, which a Redis whose memory is full refuses as the first write of a script.
+  redis.call('PEXPIRE', key, left)
+end
+if writes then
   redis.call('HSET', key, 'last_seen', now)
   seen = now
 end
