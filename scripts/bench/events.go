@@ -52,7 +52,7 @@ func (b *bench) drain(ctx context.Context, todo *todoService) (float64, error) {
 		return 0, err
 	}
 	topic := server.Topic{Name: event.Topic, Partitions: 6, MaxBytes: 1 << 20}
-	if err := server.ReplaceTopic(ctx, b.kafka, topic); err != nil {
+	if err := (server.KafkaClient{Addr: b.kafka}).ReplaceTopic(ctx, topic); err != nil {
 		return 0, err
 	}
 	// Kafka is unreachable until the whole backlog is in the log. Brokers tell clients their own

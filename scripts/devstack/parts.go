@@ -8,7 +8,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"example.com/todo/contracts/event"
-	"example.com/todo/scripts/internal/server"
 	"example.com/todo/scripts/internal/stack"
 )
 
@@ -79,7 +78,7 @@ func newTail(dir *string) *cobra.Command {
 			if len(args) == 1 {
 				topic = args[0]
 			}
-			return "", server.TailTopic(c.Context(), env["KAFKA_BROKERS"], topic, func(record string) error {
+			return "", stack.KafkaOf(env).TailTopic(c.Context(), topic, func(record string) error {
 				_, err := io.WriteString(c.OutOrStdout(), record)
 				return err
 			})

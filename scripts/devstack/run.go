@@ -16,6 +16,7 @@ import (
 
 func newRun(dir *string) *cobra.Command {
 	var kafka, ports string
+	var secure bool
 	c := &cobra.Command{
 		Use:   "run",
 		Short: "Run PostgreSQL, Redis, Kafka and the three services until Ctrl-C",
@@ -44,11 +45,12 @@ Ports, all on 127.0.0.1, and the variables that change them:
 				return err
 			}
 			return stack.Run(c.Context(), tools, stack.Settings{
-				Root: root, Dir: folder, Kafka: kind, Ports: chosen, Environ: os.Environ(),
+				Root: root, Dir: folder, Kafka: kind, Secure: secure, Ports: chosen, Environ: os.Environ(),
 			})
 		},
 	}
 	c.Flags().StringVar(&kafka, "kafka", toolchain.KafkaEmbedded, "`kind` of Kafka: embedded; apache, which needs Java 17; or best: apache where that is")
+	c.Flags().BoolVar(&secure, "secure", false, "sign-in, TLS, and a user of each server for each service, with data of its own")
 	c.Flags().StringVar(&ports, "ports", "chosen", "`how` ports are found: chosen by the variables, or free (both are written to stack.env)")
 	return c
 }

@@ -98,7 +98,7 @@ func (s *Servers) start(ctx context.Context, t toolchain.Tools, r Request) error
 		s.environ = append(s.environ, "TEST_REDIS_ADDR="+redis.Addr(), "TEST_REDIS_SERVER="+redis.Program)
 	}
 	if r.Kafka != "" {
-		kafka, err := t.Kafka(ctx, r.Kafka, s.dir, ports[2], ports[3])
+		kafka, err := t.Kafka(ctx, r.Kafka, s.dir, server.KafkaListener{Port: ports[2], ControllerPort: ports[3]})
 		if err != nil {
 			return err
 		}

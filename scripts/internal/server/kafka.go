@@ -5,9 +5,7 @@ import (
 	"fmt"
 	"net"
 	"os"
-	"time"
 
-	"github.com/IBM/sarama"
 	"github.com/twmb/franz-go/pkg/kfake"
 
 	"example.com/todo/platform/process"
@@ -16,23 +14,27 @@ import (
 	"example.com/todo/scripts/internal/supervisor"
 )
 
-// requestTimeout bounds a request whose context has no deadline.
-const requestTimeout = 10 * time.Second
-
 // brokerArg is the first argument of a process that is the embedded Kafka.
 const brokerArg = "kafka-embedded"
 
+// KafkaListener is where a broker listens, and how.
+type KafkaListener struct {
+	Port           int
+	ControllerPort int // of the real Kafka only
+	Security       *Security
+}
+
 // EmbeddedKafka describes a Kafka broker written in Go, in a process of a program that calls RunIfBroker. It needs no
 // Java, and writes every record to disk, in dir, before the acknowledgement.
-func EmbeddedKafka(program, dir string, p int) supervisor.Part {
-	addr := port.Addr(p)
+func EmbeddedKafka(program, dir string, listener KafkaListener) supervisor.Part {
+	client := KafkaClient{Addr: port.Addr(listener.Port), Security: listener.Security}
 	return supervisor.Part{
 		Name:      "kafka",
-		ReadyWhen: "the embedded broker on " + addr,
-		Prepare:   func(context.Context) error { return os.MkdirAll(dir, 0o755) },
-		Ready:     func(ctx context.Context) error { return checkKafka(ctx, addr) },
+		ReadyWhen: "the embedded broker on " + client.Addr,
+		Prepare:   func(context.Context) error { return prepareEmbeddedKafka(dir, listener.Security) },
+		Ready:     client.check,
 		Command: func() (proc.Command, error) {
-			return proc.Command{Path: program, Args: []string{brokerArg, addr, dir}}, nil
+			return proc.Command{Path: program, Args: []string{brokerArg, client.Addr, dir}}, nil
 		},
 	}
 }
@@ -54,42 +56,19 @@ func runEmbeddedKafka(ctx context.Context, addr, dir string) error {
 	if err != nil {
 		return err
 	}
-	cluster, err := kfake.NewCluster(
+	options := []kfake.Opt{
 		kfake.Ports(tcp.Port), kfake.DataDir(dir), kfake.SyncWrites(), kfake.ClusterID("todo-devstack"),
 		kfake.WithLogger(kfake.BasicLogger(os.Stderr, kfake.LogLevelWarn)),
-	)
+	}
+	secure, err := embeddedSecurity(dir)
+	if err != nil {
+		return err
+	}
+	cluster, err := kfake.NewCluster(append(options, secure...)...)
 	if err != nil {
 		return fmt.Errorf("start the embedded Kafka on %s with data in %s: %w", addr, dir, err)
 	}
 	<-ctx.Done()
 	cluster.Close()
 	return nil
-}
-
-// checkKafka returns nil if the broker responds and knows the cluster's controller.
-func checkKafka(ctx context.Context, addr string) error {
-	return withAdmin(ctx, addr, func(sarama.ClusterAdmin) error { return nil })
-}
-
-func withAdmin(ctx context.Context, addr string, do func(sarama.ClusterAdmin) error) error {
-	admin, err := sarama.NewClusterAdmin([]string{addr}, clientConfig(ctx))
-	if err != nil {
-		return fmt.Errorf("reach Kafka on %s: %w", addr, err)
-	}
-	defer admin.Close()
-	return do(admin)
-}
-
-// clientConfig configures a client for both kinds of broker.
-func clientConfig(ctx context.Context) *sarama.Config {
-	c := sarama.NewConfig()
-	c.ClientID = "devstack"
-	c.Version = sarama.V3_0_0_0
-	c.Metadata.Retry.Max = 0
-	wait := requestTimeout
-	if deadline, ok := ctx.Deadline(); ok {
-		wait = max(time.Until(deadline), time.Millisecond)
-	}
-	c.Net.DialTimeout, c.Net.ReadTimeout, c.Net.WriteTimeout = wait, wait, wait
-	return c
 }

@@ -23,11 +23,16 @@ type ApacheKafka struct {
 	Port           int
 	ControllerPort int
 	Launcher       *proc.Launcher // formats the data folder
-	More           []string       // further settings, key=value, which override the others
+	Security       *Security
+	More           []string // further settings, key=value, which override the others
 }
 
 // Addr is the address clients use.
 func (k ApacheKafka) Addr() string { return port.Addr(k.Port) }
+
+func (k ApacheKafka) client() KafkaClient {
+	return KafkaClient{Addr: k.Addr(), Security: k.Security}
+}
 
 // Part describes the node's process.
 func (k ApacheKafka) Part() supervisor.Part {
@@ -35,7 +40,7 @@ func (k ApacheKafka) Part() supervisor.Part {
 		Name:      "kafka",
 		ReadyWhen: "the broker and the controller on " + k.Addr(),
 		Prepare:   k.prepare,
-		Ready:     func(ctx context.Context) error { return checkKafka(ctx, k.Addr()) },
+		Ready:     k.client().check,
 		Command: func() (proc.Command, error) {
 			return proc.Command{Path: k.Program.Java, Args: k.javaArgs("kafka.Kafka", k.propertiesPath()), Dir: k.Dir}, nil
 		},
@@ -47,7 +52,7 @@ func (k ApacheKafka) prepare(ctx context.Context) error {
 	if err := os.MkdirAll(k.Dir, 0o755); err != nil {
 		return err
 	}
-	if err := os.WriteFile(k.propertiesPath(), []byte(k.propertiesText()), 0o644); err != nil {
+	if err := k.writeSettings(); err != nil {
 		return fmt.Errorf("write Kafka's settings: %w", err)
 	}
 	if _, err := os.Stat(filepath.Join(k.logDir(), "meta.properties")); err == nil {
@@ -95,5 +100,5 @@ func (k ApacheKafka) propertiesText() string {
 		"transaction.state.log.num.partitions=5",
 		"group.initial.rebalance.delay.ms=0",
 		"log.cleaner.dedupe.buffer.size=16777216",
-	}, k.More...), "\n") + "\n"
+	}, append(k.securityProperties(), k.More...)...), "\n") + "\n"
 }

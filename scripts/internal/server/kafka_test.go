@@ -38,7 +38,7 @@ func embedded(t *testing.T, dir string) (addr string, stop func()) {
 		}
 	}
 	t.Cleanup(stop)
-	testenv.Eventually(t, "the broker", func() bool { return checkKafka(t.Context(), addr) == nil })
+	testenv.Eventually(t, "the broker", func() bool { return KafkaClient{Addr: addr}.check(t.Context()) == nil })
 	return addr, stop
 }
 
@@ -46,7 +46,7 @@ func TestEmbeddedKafkaKeepsAcknowledgedRecords(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	addr, stop := embedded(t, dir)
-	if err := EnsureTopics(t.Context(), addr, Topic{Name: "events", Partitions: 1, MaxBytes: 1 << 20}); err != nil {
+	if err := (KafkaClient{Addr: addr}).EnsureTopics(t.Context(), Topic{Name: "events", Partitions: 1, MaxBytes: 1 << 20}); err != nil {
 		t.Fatal(err)
 	}
 	config := sarama.NewConfig()
@@ -71,7 +71,7 @@ func TestEmbeddedKafkaKeepsAcknowledgedRecords(t *testing.T) {
 	var got []string
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
-	err = TailTopic(ctx, addr, "events", func(record string) error {
+	err = KafkaClient{Addr: addr}.TailTopic(ctx, "events", func(record string) error {
 		if got = append(got, record); len(got) == 2 {
 			cancel()
 		}
@@ -82,7 +82,7 @@ func TestEmbeddedKafkaKeepsAcknowledgedRecords(t *testing.T) {
 		t.Errorf("%v; after a restart (-want +got):\n%s", err, diff)
 	}
 	left := errors.New("the reader left")
-	if err := TailTopic(t.Context(), addr, "events", func(string) error { return left }); !errors.Is(err, left) {
+	if err := (KafkaClient{Addr: addr}).TailTopic(t.Context(), "events", func(string) error { return left }); !errors.Is(err, left) {
 		t.Errorf("Tail goes on without a reader: %v", err)
 	}
 }
@@ -92,7 +92,7 @@ func TestEnsureTopicsSetsNoRetentionAndRejectsAnotherPartitionCount(t *testing.T
 	addr, _ := embedded(t, t.TempDir())
 	topic := Topic{Name: "events", Partitions: 6, MaxBytes: 1 << 20}
 	for range 2 {
-		if err := EnsureTopics(t.Context(), addr, topic); err != nil {
+		if err := (KafkaClient{Addr: addr}).EnsureTopics(t.Context(), topic); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -115,7 +115,7 @@ func TestEnsureTopicsSetsNoRetentionAndRejectsAnotherPartitionCount(t *testing.T
 		t.Errorf("settings (-want +got):\n%s", diff)
 	}
 	topic.Partitions = 12
-	if err := EnsureTopics(t.Context(), addr, topic); err == nil || !strings.Contains(err.Error(), "has 6 partitions and KAFKA_PARTITIONS is 12") {
+	if err := (KafkaClient{Addr: addr}).EnsureTopics(t.Context(), topic); err == nil || !strings.Contains(err.Error(), "has 6 partitions and KAFKA_PARTITIONS is 12") {
 		t.Errorf("with another number of partitions: %v", err)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -33,6 +34,7 @@ type Postgres struct {
 	NoFsync  bool           // for data that is deleted with the server
 	More     []string       // further settings, name=value
 	Primary  *Postgres      // of a standby, which starts as a copy and replicates until its promotion
+	Security *Security      //
 }
 
 // Part describes the server's process. Its stop signal requests a fast shutdown, which disconnects sessions.
@@ -60,7 +62,7 @@ func (p Postgres) command() (proc.Command, error) {
 	if p.NoFsync {
 		args = append(args, "-c", "fsync=off", "-c", "full_page_writes=off", "-c", "synchronous_commit=off")
 	}
-	for _, setting := range p.More {
+	for _, setting := range append(p.securitySettings(), p.More...) {
 		args = append(args, "-c", setting)
 	}
 	if p.Primary != nil {
@@ -78,24 +80,35 @@ func (p Postgres) command() (proc.Command, error) {
 }
 
 // DSN returns the DSN of the application's database.
-func (p Postgres) DSN() string { return p.dsn(AppUser, AppUser, AppUser) }
+func (p Postgres) DSN() string { return p.dsn(Account{AppUser, AppUser}, AppUser) }
+
+// DSNOf returns the DSN of the application's database for one of Security's users.
+func (p Postgres) DSNOf(user Account) string { return p.dsn(user, AppUser) }
 
 // SuperuserDSN returns the superuser's DSN of the database "postgres". The data must exist.
-func (p Postgres) SuperuserDSN() (string, error) {
+func (p Postgres) SuperuserDSN() (string, error) { return p.superuserDSN("postgres") }
+
+func (p Postgres) superuserDSN(database string) (string, error) {
 	password, err := os.ReadFile(p.passwordPath())
 	if err != nil {
 		return "", fmt.Errorf("read the superuser's password: %w", err)
 	}
-	return p.dsn(superuser, strings.TrimSpace(string(password)), "postgres"), nil
+	return p.dsn(Account{superuser, strings.TrimSpace(string(password))}, database), nil
 }
 
-func (p Postgres) dsn(user, password, database string) string {
-	return fmt.Sprintf("postgres://%s:%s@%s/%s?sslmode=disable", user, password, port.Addr(p.Port), database)
+func (p Postgres) dsn(user Account, database string) string {
+	query := "sslmode=disable"
+	if p.Security != nil {
+		query = url.Values{"sslmode": {"verify-full"}, "sslrootcert": {p.Security.CA}}.Encode()
+	}
+	return fmt.Sprintf("postgres://%s:%s@%s/%s?%s", user.Name, user.Password, port.Addr(p.Port), database, query)
 }
 
 // AsSuperuser calls do with connections of the superuser to the database "postgres".
-func (p Postgres) AsSuperuser(do func(*sql.DB) error) error {
-	dsn, err := p.SuperuserDSN()
+func (p Postgres) AsSuperuser(do func(*sql.DB) error) error { return p.asSuperuser("postgres", do) }
+
+func (p Postgres) asSuperuser(database string, do func(*sql.DB) error) error {
+	dsn, err := p.superuserDSN(database)
 	if err != nil {
 		return err
 	}
@@ -107,13 +120,17 @@ func (p Postgres) AsSuperuser(do func(*sql.DB) error) error {
 	return do(db)
 }
 
-// EnsureDatabase creates the application's user and database unless they exist. The server must be ready.
+// EnsureDatabase creates the application's database and its users unless they exist. The server must be ready.
 func (p Postgres) EnsureDatabase(ctx context.Context) error {
-	return p.AsSuperuser(func(db *sql.DB) error {
-		for _, s := range []struct{ find, create string }{
-			{"SELECT FROM pg_roles WHERE rolname = $1", "CREATE ROLE " + AppUser + " LOGIN PASSWORD '" + AppUser + "'"},
-			{"SELECT FROM pg_database WHERE datname = $1", "CREATE DATABASE " + AppUser + " OWNER " + AppUser},
-		} {
+	steps := []struct{ find, create string }{
+		{"SELECT FROM pg_roles WHERE rolname = $1", "CREATE ROLE " + AppUser + " LOGIN PASSWORD '" + AppUser + "'"},
+		{"SELECT FROM pg_database WHERE datname = $1", "CREATE DATABASE " + AppUser + " OWNER " + AppUser},
+	}
+	if p.Security != nil { // whose Rules create the users
+		steps = []struct{ find, create string }{{steps[1].find, "CREATE DATABASE " + AppUser}}
+	}
+	err := p.AsSuperuser(func(db *sql.DB) error {
+		for _, s := range steps {
 			var exists bool
 			if err := db.QueryRowContext(ctx, "SELECT EXISTS ("+s.find+")", AppUser).Scan(&exists); err != nil {
 				return fmt.Errorf("%s: %w", s.find, err)
@@ -127,6 +144,10 @@ func (p Postgres) EnsureDatabase(ctx context.Context) error {
 		}
 		return nil
 	})
+	if err != nil {
+		return err
+	}
+	return p.EnsureRights(ctx)
 }
 
 func (p Postgres) dataDir() string      { return filepath.Join(p.resolvedDir(), "data") }

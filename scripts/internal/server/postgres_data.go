@@ -13,12 +13,19 @@ import (
 	"example.com/todo/scripts/internal/proc"
 )
 
-// prepare creates the data folder unless it exists.
+// prepare creates the data folder unless it exists, and the files of Security.
 func (p Postgres) prepare(ctx context.Context) error {
 	account, err := p.serverAccount()
 	if err != nil {
 		return err
 	}
+	if err := p.createData(ctx, account); err != nil {
+		return err
+	}
+	return p.installSecurity(account)
+}
+
+func (p Postgres) createData(ctx context.Context, account *proc.Account) error {
 	if _, err := os.Stat(p.dataDir()); err == nil {
 		return nil
 	}

@@ -2,10 +2,13 @@ package server
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
+	"fmt"
 	"net"
 	"net/textproto"
 	"os"
+	"path/filepath"
 	"strconv"
 
 	"example.com/todo/scripts/internal/port"
@@ -15,9 +18,10 @@ import (
 
 // Redis is a Redis server with an append-only file and without eviction.
 type Redis struct {
-	Program string // path of redis-server
-	Dir     string // where the append-only file lives
-	Port    int
+	Program  string // path of redis-server
+	Dir      string // where the append-only file lives
+	Port     int
+	Security *Security
 }
 
 // Addr is the address clients use.
@@ -28,16 +32,47 @@ func (r Redis) Part() supervisor.Part {
 	return supervisor.Part{
 		Name:      "redis",
 		ReadyWhen: "PONG from " + r.Addr(),
-		Prepare:   func(context.Context) error { return os.MkdirAll(r.Dir, 0o755) },
+		Prepare:   r.prepare,
 		Ready:     r.ready,
 		Command: func() (proc.Command, error) {
-			return proc.Command{Path: r.Program, Args: []string{
-				"--bind", "127.0.0.1", "--port", strconv.Itoa(r.Port),
-				"--dir", r.Dir, "--appendonly", "yes", "--maxmemory-policy", "noeviction",
+			return proc.Command{Path: r.Program, Args: append([]string{
+				"--bind", "127.0.0.1", "--dir", r.Dir, "--appendonly", "yes", "--maxmemory-policy", "noeviction",
 				"--save", "", "--daemonize", "no",
-			}}, nil
+			}, r.listenArgs()...)}, nil
 		},
 	}
+}
+
+func (r Redis) listenArgs() []string {
+	number := strconv.Itoa(r.Port)
+	if r.Security == nil {
+		return []string{"--port", number}
+	}
+	return []string{
+		"--port", "0", "--tls-port", number, "--tls-cert-file", r.Security.Cert, "--tls-key-file", r.Security.Key,
+		"--tls-ca-cert-file", r.Security.CA, "--tls-auth-clients", "no", "--aclfile", r.aclPath(),
+	}
+}
+
+func (r Redis) aclPath() string { return filepath.Join(r.Dir, "users.acl") }
+
+// prepare creates the data folder and the file of the users.
+func (r Redis) prepare(ctx context.Context) error {
+	if r.Security == nil {
+		return os.MkdirAll(r.Dir, 0o755)
+	}
+	if err := os.MkdirAll(r.Dir, 0o700); err != nil { // the append-only file is readable for all
+		return err
+	}
+	hasReadOnlyKeys, err := r.hasReadOnlyKeys(ctx)
+	if err != nil {
+		return err
+	}
+	acl, err := r.Security.redisACL(hasReadOnlyKeys)
+	if err != nil {
+		return fmt.Errorf("users of Redis: %w", err)
+	}
+	return os.WriteFile(r.aclPath(), []byte(acl), 0o600)
 }
 
 // ready returns nil if the server responds to PING.
@@ -51,16 +86,29 @@ func (r Redis) ready(ctx context.Context) error {
 	if err := conn.SetDeadline(deadline); err != nil {
 		return err
 	}
-	text := textproto.NewConn(conn)
-	if err := text.PrintfLine("PING"); err != nil {
-		return err
+	if r.Security == nil {
+		return expectReply(textproto.NewConn(conn), "+PONG", "PING")
 	}
-	reply, err := text.ReadLine()
+	cfg, err := r.Security.clientTLS()
 	if err != nil {
 		return err
 	}
-	if reply != "+PONG" {
-		return errors.New("answers " + reply)
+	cfg.ServerName = "127.0.0.1"
+	text, operator := textproto.NewConn(tls.Client(conn, cfg)), r.Security.Operator
+	if err := expectReply(text, "+OK", "AUTH "+operator.Name+" "+operator.Password); err != nil {
+		return err
 	}
-	return nil
+	return expectReply(text, "+PONG", "PING")
+}
+
+// expectReply sends a command, and returns an error for any other reply.
+func expectReply(text *textproto.Conn, want, command string) error {
+	if err := text.PrintfLine("%s", command); err != nil {
+		return err
+	}
+	reply, err := text.ReadLine()
+	if err == nil && reply != want {
+		err = errors.New("answers " + reply)
+	}
+	return err
 }

@@ -18,11 +18,15 @@ const maxValueLength = 4096
 
 // TailTopic calls show for each record of a topic from the oldest on, until ctx ends or show returns an error.
 // It never calls show concurrently, and shows the records of a partition in order.
-func TailTopic(ctx context.Context, addr, topic string, show func(record string) error) error {
+func (k KafkaClient) TailTopic(ctx context.Context, topic string, show func(record string) error) error {
 	group, ctx := errgroup.WithContext(ctx)
-	consumer, err := sarama.NewConsumer([]string{addr}, clientConfig(ctx))
+	cfg, err := k.config(ctx)
 	if err != nil {
-		return fmt.Errorf("reach Kafka on %s: %w", addr, err)
+		return err
+	}
+	consumer, err := sarama.NewConsumer([]string{k.Addr}, cfg)
+	if err != nil {
+		return fmt.Errorf("reach Kafka on %s: %w", k.Addr, err)
 	}
 	defer consumer.Close()
 	partitions, err := consumer.Partitions(topic)

@@ -37,8 +37,8 @@ func ServiceTopics(partitions int) []Topic {
 
 // EnsureTopics creates the missing topics, without a retention limit. An existing topic with another number
 // of partitions is an error: the key of an old record would map to another partition.
-func EnsureTopics(ctx context.Context, addr string, topics ...Topic) error {
-	return withAdmin(ctx, addr, func(admin sarama.ClusterAdmin) error {
+func (k KafkaClient) EnsureTopics(ctx context.Context, topics ...Topic) error {
+	return k.withAdmin(ctx, func(admin sarama.ClusterAdmin) error {
 		for _, t := range topics {
 			err := admin.CreateTopic(t.Name, t.detail(), false)
 			if errors.Is(err, sarama.ErrTopicAlreadyExists) {
@@ -53,8 +53,8 @@ func EnsureTopics(ctx context.Context, addr string, topics ...Topic) error {
 }
 
 // ReplaceTopic deletes a topic and creates it again.
-func ReplaceTopic(ctx context.Context, addr string, t Topic) error {
-	return withAdmin(ctx, addr, func(admin sarama.ClusterAdmin) error {
+func (k KafkaClient) ReplaceTopic(ctx context.Context, t Topic) error {
+	return k.withAdmin(ctx, func(admin sarama.ClusterAdmin) error {
 		if err := admin.DeleteTopic(t.Name); err != nil {
 			return fmt.Errorf("delete topic %s: %w", t.Name, err)
 		}

@@ -9,12 +9,21 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"example.com/todo/scripts/internal/server"
 )
 
-// writeEnv writes the addresses of all parts as lines of KEY=VALUE, for scripts. The file exists while the
-// stack is ready.
-func (s Settings) writeEnv(superuserDSN string) error {
+// writeEnv writes the addresses of all parts as lines of KEY=VALUE, for scripts, and how an operator reaches them. The
+// file exists while the stack is ready.
+func (s Settings) writeEnv(p server.Postgres) error {
+	superuserDSN, err := p.SuperuserDSN()
+	if err != nil {
+		return err
+	}
 	lines := append(s.addresses(), "DEVSTACK_PID="+strconv.Itoa(os.Getpid()), "POSTGRES_SUPERUSER_DSN="+superuserDSN)
+	if s.security != nil {
+		lines = append(lines, s.security.env(p)...)
+	}
 	for _, l := range listeners {
 		if slices.Contains(services, l.part) {
 			lines = append(lines, strings.TrimSuffix(l.variable, "_PORT")+"_ADDR="+s.Ports.Addr(l.variable))

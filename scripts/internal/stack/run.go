@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"example.com/todo/scripts/internal/proc"
+	"example.com/todo/scripts/internal/server"
 	"example.com/todo/scripts/internal/startup"
 	"example.com/todo/scripts/internal/supervisor"
 	"example.com/todo/scripts/internal/toolchain"
@@ -36,6 +37,11 @@ func Run(ctx context.Context, t toolchain.Tools, s Settings) (err error) {
 	if err := s.Ports.Check(ctx); err != nil {
 		return err
 	}
+	if s.Secure {
+		if s.security, err = newSecurity(s.Root, s.data()); err != nil {
+			return err
+		}
+	}
 	parts, plan, err := assemble(ctx, t, s)
 	if err != nil {
 		return err
@@ -59,11 +65,7 @@ func Run(ctx context.Context, t toolchain.Tools, s Settings) (err error) {
 		return err
 	}
 	defer control.Close()
-	dsn, err := plan.Postgres.SuperuserDSN()
-	if err != nil {
-		return err
-	}
-	if err := s.writeEnv(dsn); err != nil {
+	if err := s.writeEnv(plan.Postgres); err != nil {
 		return err
 	}
 	defer func() { _ = os.Remove(envPath(s.Dir)) }()
@@ -75,19 +77,12 @@ func Run(ctx context.Context, t toolchain.Tools, s Settings) (err error) {
 
 // assemble finds every program and describes the parts and their start. It starts nothing.
 func assemble(ctx context.Context, t toolchain.Tools, s Settings) (*supervisor.Supervisor, startup.Plan, error) {
-	plan := startup.Plan{Kafka: s.Ports.Addr(kafkaPort), Servers: []string{"redis"}, Services: services}
+	plan := startup.Plan{Servers: []string{"redis"}, Services: services}
 	var err error
 	if plan.Topics, err = s.topics(); err != nil {
 		return nil, plan, err
 	}
-	if plan.Postgres, err = t.Postgres(ctx, s.data(), s.Ports[postgresPort]); err != nil {
-		return nil, plan, err
-	}
-	redis, err := t.Redis(ctx, s.data(), s.Ports[redisPort])
-	if err != nil {
-		return nil, plan, err
-	}
-	kafka, err := t.Kafka(ctx, s.Kafka, s.data(), s.Ports[kafkaPort], s.Ports[kafkaController])
+	parts, err := s.servers(ctx, t, &plan)
 	if err != nil {
 		return nil, plan, err
 	}
@@ -95,7 +90,6 @@ func assemble(ctx context.Context, t toolchain.Tools, s Settings) (*supervisor.S
 	if err := errors.Join(os.RemoveAll(s.log()), os.MkdirAll(s.log(), 0o755), os.MkdirAll(s.bin(), 0o755)); err != nil {
 		return nil, plan, err
 	}
-	parts := []supervisor.Part{plan.Postgres.Part(), redis.Part(), kafka}
 	for _, name := range services {
 		parts = append(parts, s.service(name))
 	}
@@ -112,9 +106,34 @@ func assemble(ctx context.Context, t toolchain.Tools, s Settings) (*supervisor.S
 			return err
 		}
 		todo.Args = []string{"migrate"}
+		if s.security != nil {
+			todo.Env = append(todo.Env, "POSTGRES_DSN_FILE="+s.security.dsnPath(migrateUser))
+		}
 		return runStep(ctx, t, "migrate", todo)
 	}
 	return all, plan, nil
+}
+
+// servers describes the servers, those of the plan among them.
+func (s Settings) servers(ctx context.Context, t toolchain.Tools, plan *startup.Plan) ([]supervisor.Part, error) {
+	var err error
+	if plan.Postgres, err = t.Postgres(ctx, s.data(), s.Ports[postgresPort]); err != nil {
+		return nil, err
+	}
+	redis, err := t.Redis(ctx, s.data(), s.Ports[redisPort])
+	if err != nil {
+		return nil, err
+	}
+	broker := server.KafkaListener{Port: s.Ports[kafkaPort], ControllerPort: s.Ports[kafkaController]}
+	if s.security != nil {
+		plan.Postgres.Security, redis.Security, broker.Security = s.security.postgres, s.security.redis, s.security.kafka
+		if err := s.security.writeDSNs(plan.Postgres); err != nil {
+			return nil, err
+		}
+	}
+	plan.Kafka = server.KafkaClient{Addr: s.Ports.Addr(kafkaPort), Security: broker.Security}
+	kafka, err := t.Kafka(ctx, s.Kafka, s.data(), broker)
+	return []supervisor.Part{plan.Postgres.Part(), redis.Part(), kafka}, err
 }
 
 // runStep runs a command of the start to its end and shows its output.
@@ -139,7 +158,7 @@ func exitCause(ctx context.Context, err error) error {
 	return err
 }
 
-// Reset deletes the data of both kinds of Kafka and the logs of the stack in dir. A stack that runs in dir
+// Reset deletes the data of both kinds of Kafka, with and without security, and the logs of the stack in dir. A stack that runs in dir
 // is an error.
 func Reset(dir string) error {
 	if _, err := os.Stat(dir); err != nil {
@@ -152,6 +171,8 @@ func Reset(dir string) error {
 	defer release()
 	return errors.Join(
 		toolchain.RemoveData(Settings{Dir: dir, Kafka: toolchain.KafkaEmbedded}.data()),
+		toolchain.RemoveData(Settings{Dir: dir, Kafka: toolchain.KafkaEmbedded, Secure: true}.data()),
 		toolchain.RemoveData(Settings{Dir: dir, Kafka: toolchain.KafkaApache}.data()),
+		toolchain.RemoveData(Settings{Dir: dir, Kafka: toolchain.KafkaApache, Secure: true}.data()),
 		os.RemoveAll(Settings{Dir: dir}.log()))
 }

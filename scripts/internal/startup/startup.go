@@ -2,7 +2,7 @@
 // runs in parallel:
 //
 //	build ──────────────────┐
-//	PostgreSQL ─> database ─┼─> migrate ─> services
+//	PostgreSQL ─> database ─┼─> migrate ─> rights ─> services
 //	Kafka ─> topics ────────┤
 //	other servers ──────────┘
 package startup
@@ -26,7 +26,7 @@ type Plan struct {
 	Migrate   func(ctx context.Context) error // migrates the schema, with a built service
 
 	Postgres server.Postgres
-	Kafka    string // the broker's address
+	Kafka    server.KafkaClient
 	Topics   []server.Topic
 	Servers  []string // the names of the servers beside postgres and kafka
 	Services []string
@@ -47,7 +47,10 @@ func (p Plan) Run(ctx context.Context) error {
 		if err := p.StartPart(ctxServers, "kafka"); err != nil {
 			return err
 		}
-		return server.EnsureTopics(ctxServers, p.Kafka, p.Topics...)
+		if err := p.Kafka.EnsureTopics(ctxServers, p.Topics...); err != nil {
+			return err
+		}
+		return p.Kafka.EnsureRights(ctxServers)
 	})
 	for _, name := range p.Servers {
 		servers.Go(func() error { return p.StartPart(ctxServers, name) })
@@ -56,6 +59,9 @@ func (p Plan) Run(ctx context.Context) error {
 		return err
 	}
 	if err := p.Migrate(ctx); err != nil {
+		return err
+	}
+	if err := p.Postgres.EnsureRights(ctx); err != nil {
 		return err
 	}
 	services, ctx := errgroup.WithContext(ctx)

@@ -58,19 +58,19 @@ func (t Tools) Redis(ctx context.Context, dir string, port int) (server.Redis, e
 	return server.Redis{Program: path, Dir: filepath.Join(dir, "redis"), Port: port}, nil
 }
 
-// Kafka describes a broker of a kind whose data is in a folder of dir. Only KafkaApache uses the
-// controller's port.
-func (t Tools) Kafka(ctx context.Context, kind, dir string, port, controllerPort int) (supervisor.Part, error) {
+// Kafka describes a broker of a kind whose data is in a folder of dir.
+func (t Tools) Kafka(ctx context.Context, kind, dir string, listener server.KafkaListener) (supervisor.Part, error) {
 	data := filepath.Join(dir, "kafka")
 	if kind == KafkaEmbedded {
-		return server.EmbeddedKafka(t.Self, data, port), nil
+		return server.EmbeddedKafka(t.Self, data, listener), nil
 	}
 	found, err := t.Finder.Kafka(ctx)
 	if err != nil {
 		return supervisor.Part{}, err
 	}
 	return server.ApacheKafka{
-		Program: found, Dir: data, Port: port, ControllerPort: controllerPort, Launcher: t.Launcher,
+		Program: found, Dir: data, Port: listener.Port, ControllerPort: listener.ControllerPort,
+		Launcher: t.Launcher, Security: listener.Security,
 	}.Part(), nil
 }
 

@@ -166,7 +166,7 @@ func (c *Cluster) plan() startup.Plan {
 		Build:     c.buildServices,
 		Migrate:   func(ctx context.Context) error { return c.runProgram(ctx, c.firstVersion(), Todo, "migrate") },
 		Postgres:  c.postgres,
-		Kafka:     c.kafka.Addr(),
+		Kafka:     server.KafkaClient{Addr: c.kafka.Addr()},
 		Topics:    server.ServiceTopics(Partitions),
 		Servers:   []string{Redis, RedisCache},
 	}

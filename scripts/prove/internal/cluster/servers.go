@@ -103,5 +103,5 @@ func (c *Cluster) Brokers() []string { return []string{c.kafka.Addr()} }
 
 // ReplaceTopic deletes the topic of the events and creates it again.
 func (c *Cluster) ReplaceTopic(ctx context.Context) error {
-	return server.ReplaceTopic(ctx, c.kafka.Addr(), server.ServiceTopics(Partitions)[0])
+	return server.KafkaClient{Addr: c.kafka.Addr()}.ReplaceTopic(ctx, server.ServiceTopics(Partitions)[0])
 }

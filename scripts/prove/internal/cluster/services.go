@@ -62,7 +62,7 @@ func (c *Cluster) addReplica(program string, number int) {
 	} else if !replica.spare {
 		env = append(env, "KAFKA_INSTANCE_ID="+replica.Name)
 	}
-	c.addNode(startup.Service(replica.Name, c.program(c.firstVersion(), program), replica.Ops, env))
+	c.addNode(startup.Service(replica.Name, c.program(c.firstVersion(), program), replica.Ops, nil, env))
 	c.replicas = append(c.replicas, replica)
 }
 
