@@ -66,6 +66,22 @@ var catalog = []mutant{
 		description: "a batch that cannot be decoded is skipped without a dead letter",
 	},
 	{
+		name: "list-key-without-user", scenario: "owners", check: "owners",
+		description: "the lists of all users have one key in Redis",
+	},
+	{
+		name: "history-without-owner", scenario: "owners", check: "owners",
+		description: "the query of a task's history lacks the owner",
+	},
+	{
+		name: "feed-without-owner", scenario: "owners", check: "owners",
+		description: "every watcher receives the live events of all users",
+	},
+	{
+		name: "session-remembered", scenario: "owners", check: "owners",
+		description: "a replica does not check a session again that it knows",
+	},
+	{
 		name: "column-renamed", scenario: "producer-first", check: "server-errors",
 		description: "a migration renames a column that the released version still uses",
 	},

@@ -35,7 +35,7 @@ func checkClientHistory(ix *index, found *violations) string {
 		j.storedKeys[k.Key] = k
 	}
 	for _, c := range ix.Calls {
-		j.register(j.callsByKey, c.Key, c.Number)
+		j.register(j.callsByKey, storedKey(c), c.Number)
 		j.register(j.callsByTitle, c.Title, c.Number)
 		if wrong := j.explainWrongEffect(c); wrong != "" {
 			found.add("call %d (%s task %d, %s): %s", c.Number, c.Operation, c.TaskID, c.Outcome, wrong)
@@ -50,6 +50,15 @@ func checkClientHistory(ix *index, found *violations) string {
 	j.findRegressions()
 	return sprintf("%d calls, %d creations judged by their key; of the unknown calls %d took effect, %d did not",
 		len(ix.Calls), j.keyedCreations, j.unknownApplied, j.unknownNotApplied)
+}
+
+// storedKey returns the Idempotency-Key of a call as the database has it, "" for none. Each user has
+// keys of its own.
+func storedKey(c history.Call) string {
+	if c.Key == "" || c.User == 0 {
+		return c.Key
+	}
+	return fmt.Sprintf("%d %s", c.User, c.Key)
 }
 
 // register keeps the call of a key or title, which no other call may have.
@@ -115,7 +124,7 @@ func (j *clientHistoryChecker) explainWrongTitle(c history.Call) string {
 	}
 	if c.Key != "" {
 		j.keyedCreations++
-		if k := j.storedKeys[c.Key]; k.TaskID != e.Task.ID || k.EventID != e.ID {
+		if k := j.storedKeys[storedKey(c)]; k.TaskID != e.Task.ID || k.EventID != e.ID {
 			return fmt.Sprintf("its key belongs to task %d, and it made task %d (0 is none)", k.TaskID, e.Task.ID)
 		}
 	}

@@ -8,10 +8,12 @@ import (
 	"example.com/todo/scripts/prove/internal/history"
 )
 
-// readWithHealthyCache returns a list read without a fault of the cache's Redis.
+// readWithHealthyCache returns a read of the list with task 2, without a fault of the cache's Redis.
 func readWithHealthyCache(t *testing.T, run *history.Run) *history.ListRead {
 	t.Helper()
-	return findFirst(t, run.Reads, func(r *history.ListRead) bool { return r.Began.After(atSecond(100)) && r.Ended.Before(atSecond(150)) })
+	return findFirst(t, run.Reads, func(r *history.ListRead) bool {
+		return r.Versions[2] > 0 && r.Began.After(atSecond(100)) && r.Ended.Before(atSecond(150))
+	})
 }
 
 var cacheCorruptions = map[string]corruption{
@@ -19,13 +21,18 @@ var cacheCorruptions = map[string]corruption{
 	"a list lacked a task":          {"cache", func(t *testing.T, run *history.Run) { delete(readWithHealthyCache(t, run).Versions, 2) }},
 	"a list showed a deleted task": {"cache", func(t *testing.T, run *history.Run) {
 		id := findCall(t, run, history.Delete, history.Done).TaskID
-		run.Reads[0].Versions[id] = 1
-		run.Reads = append(run.Reads, history.ListRead{Began: run.EndedAt, Ended: run.EndedAt.Add(time.Second), Versions: map[int64]int64{id: 5, 1: 6, 2: 6, 3: 6}})
 		for i := range run.Reads { // it was in all lists before
-			if i > 0 && i < len(run.Reads)-1 {
+			if run.Reads[i].User == ownerOf(id) {
 				run.Reads[i].Versions[id] = 6
 			}
 		}
+		last := history.ListRead{Began: run.EndedAt, Ended: run.EndedAt.Add(time.Second), User: ownerOf(id), Versions: map[int64]int64{id: 5}}
+		for hot := int64(1); hot <= hotTasks; hot++ {
+			if ownerOf(hot) == last.User {
+				last.Versions[hot] = 6
+			}
+		}
+		run.Reads = append(run.Reads, last)
 	}},
 	"no list was read": {"cache", func(_ *testing.T, run *history.Run) { run.Reads = nil }},
 	"the cache was always faulted": {"cache", func(_ *testing.T, run *history.Run) {

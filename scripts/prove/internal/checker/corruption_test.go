@@ -19,7 +19,7 @@ type corruption struct {
 func corruptions() map[string]corruption {
 	all := map[string]corruption{}
 	for _, some := range []map[string]corruption{
-		clientHistoryCorruptions, taskHistoryCorruptions, topicCorruptions, effectCorruptions, deadLetterCorruptions, batchLetterCorruptions, upstreamCorruptions, cacheCorruptions, faultCorruptions, replayCorruptions, coverageCorruptions, versionCorruptions, excusedDeviations,
+		clientHistoryCorruptions, taskHistoryCorruptions, topicCorruptions, effectCorruptions, deadLetterCorruptions, batchLetterCorruptions, upstreamCorruptions, cacheCorruptions, faultCorruptions, replayCorruptions, coverageCorruptions, versionCorruptions, ownerCorruptions, excusedDeviations,
 	} {
 		maps.Copy(all, some)
 	}
@@ -107,6 +107,15 @@ func createSecondTask(t *testing.T, run *history.Run, e history.Event) {
 	b := historyBuilder{Run: *run}
 	b.Events = append(b.Events, e)
 	b.Tasks = append(b.Tasks, e.Task)
+	b.Owners[e.Task.ID] = e.UserID
+	for _, reports := range [][]history.UserReport{b.UserReports, b.Replay.UserReports} {
+		for i := range reports {
+			if reports[i].User == e.UserID {
+				reports[i].Tasks.Total++
+				reports[i].Tasks.Open++
+			}
+		}
+	}
 	b.appendRecord(&e, t, run.EndedAt).Offset = 9999
 	b.Replay.Events++
 	*run = b.Run
@@ -129,6 +138,7 @@ var taskHistoryCorruptions = map[string]corruption{
 	"a deleted task exists": {"task-history", func(t *testing.T, run *history.Run) {
 		e := findEvent(t, run, "task.deleted")
 		run.Tasks = append(run.Tasks, e.Task)
+		run.Owners[e.Task.ID] = e.UserID
 	}},
 	"two changes of a task are in the wrong order": {"task-history", func(t *testing.T, run *history.Run) {
 		a := findEvent(t, run, "task.completed")

@@ -76,4 +76,12 @@ func uncount(run *history.Run, e *history.Event) {
 			reports[i].ByDay[e.At.Format("2006-01-02")]--
 		}
 	}
+	for _, reports := range [][]history.UserReport{run.UserReports, run.Replay.UserReports} {
+		for i := range reports {
+			if reports[i].User == e.UserID {
+				reports[i].Total--
+				reports[i].ByDay[e.At.Format("2006-01-02")]--
+			}
+		}
+	}
 }

@@ -132,23 +132,28 @@ func (b *historyBuilder) deadLetter(p history.InjectedRecord, group string) hist
 func (b *historyBuilder) statsReports() []history.StatsReport {
 	var reports []history.StatsReport
 	for replica := range 2 {
-		r := history.StatsReport{Replica: replica + 1, ByDay: map[string]int64{"2026-01-14": 0}, Complete: true}
-		for _, e := range b.Events {
-			if e.Type == "task.completed" {
-				r.Total++
-				r.ByDay[e.At.Format("2006-01-02")]++
-			}
-		}
-		reports = append(reports, r)
+		reports = append(reports, b.statsReport(replica, users...))
 	}
 	return reports
+}
+
+// statsReport counts the completions of the users.
+func (b *historyBuilder) statsReport(replica int, users ...int64) history.StatsReport {
+	r := history.StatsReport{Replica: replica + 1, ByDay: map[string]int64{"2026-01-14": 0}, Complete: true}
+	for _, e := range b.Events {
+		if e.Type == "task.completed" && slices.Contains(users, e.UserID) {
+			r.Total++
+			r.ByDay[e.At.Format("2006-01-02")]++
+		}
+	}
+	return r
 }
 
 // replay adds the result of a replay: all poison is dead-lettered again, and each dead letter is
 // replayed to its group.
 func (b *historyBuilder) replay() {
 	b.Expected.Replay = true
-	b.Replay = history.Replay{Done: true, Stats: b.statsReports(), Events: len(b.Events), DLQ: append([]history.Record(nil), b.DLQ...)}
+	b.Replay = history.Replay{Done: true, Stats: b.statsReports(), UserReports: b.userReports(), Events: len(b.Events), DLQ: append([]history.Record(nil), b.DLQ...)}
 	for _, p := range slices.Backward(b.poisonWithLetter()) {
 		for _, group := range history.Groups {
 			l := b.deadLetter(p, group)

@@ -40,6 +40,7 @@ func goodRun(t testing.TB) *history.Run {
 	b.Seed, b.StartedAt = 42, runStart
 	b.injectFaults()
 	b.runCalls()
+	b.signIn()
 	b.EndedAt = b.now
 	b.shareWork()
 	b.Changes = len(b.Events) - 10
@@ -48,7 +49,7 @@ func goodRun(t testing.TB) *history.Run {
 	b.assignOffsets()
 	b.deliver()
 	b.deadLetterPoison()
-	b.Stats = b.statsReports()
+	b.Stats, b.UserReports = b.statsReports(), b.userReports()
 	b.replay()
 	return &b.Run
 }
@@ -116,7 +117,7 @@ func (b *historyBuilder) runCalls() {
 				b.makeCall(step, id)
 			}
 			if id%5 == 0 {
-				b.readList()
+				b.readLists()
 			}
 		}
 	}
@@ -141,7 +142,7 @@ func (b *historyBuilder) startCall(op history.Operation, id int64) *history.Call
 	b.now = b.now.Add(callInterval)
 	n := len(b.Calls) + 1
 	b.Calls = append(b.Calls, history.Call{
-		Number: n, Transport: []string{"http", "grpc"}[n%2], Replica: n / 2 % 2, Operation: op, TaskID: id, Tries: 1,
+		Number: n, User: ownerOf(id), Transport: []string{"http", "grpc"}[n%2], Replica: n / 2 % 2, Operation: op, TaskID: id, Tries: 1,
 		Began: b.now, Ended: b.now.Add(20 * time.Millisecond),
 	})
 	c := &b.Calls[n-1]
@@ -182,25 +183,28 @@ func (b *historyBuilder) commit(c *history.Call) {
 	n := int64(len(b.Events) + 1)
 	e := history.Event{
 		Pos: 2 * n, Seq: n, ID: uuid.NewSHA1(uuid.NameSpaceOID, fmt.Append(nil, n)).String(), Type: types[c.Operation],
-		Task: *s, At: c.Began.Add(10*time.Millisecond + 123*time.Microsecond),
+		Task: *s, UserID: c.User, At: c.Began.Add(10*time.Millisecond + 123*time.Microsecond),
 	}
 	b.Events = append(b.Events, e)
 	if c.Key != "" {
-		b.Keys = append(b.Keys, history.Key{Key: c.Key, EventID: e.ID, TaskID: e.Task.ID})
+		b.Keys = append(b.Keys, history.Key{Key: fmt.Sprintf("%d %s", c.User, c.Key), EventID: e.ID, TaskID: e.Task.ID})
 	}
 	if c.Operation == history.Delete {
 		delete(b.state, c.TaskID)
 	}
 }
 
-func (b *historyBuilder) readList() {
-	r := history.ListRead{Began: b.now.Add(100 * time.Millisecond), Ended: b.now.Add(120 * time.Millisecond), Replica: 1, CacheStatus: "hit", Versions: map[int64]int64{}}
-	for id := int64(1); id <= hotTasks; id++ {
-		if s := b.state[id]; s != nil {
-			r.Versions[id] = s.Version
+// readLists adds a read of each user.
+func (b *historyBuilder) readLists() {
+	for _, user := range users {
+		r := history.ListRead{Began: b.now.Add(100 * time.Millisecond), Ended: b.now.Add(120 * time.Millisecond), User: user, Replica: 1, CacheStatus: "hit", Versions: map[int64]int64{}}
+		for id := int64(1); id <= hotTasks; id++ {
+			if s := b.state[id]; s != nil && ownerOf(id) == user {
+				r.Versions[id] = s.Version
+			}
 		}
+		b.Reads = append(b.Reads, r)
 	}
-	b.Reads = append(b.Reads, r)
 }
 
 // makeFailedCalls adds calls that were refused or have no outcome. Some of these took effect.
@@ -253,7 +257,7 @@ func (b *historyBuilder) publishEvents(t testing.TB) {
 
 func (b *historyBuilder) appendRecord(e *history.Event, t testing.TB, at time.Time) *history.Record {
 	value, err := json.Marshal(map[string]any{
-		"id": e.ID, "type": e.Type, "task_id": e.Task.ID, "task_title": e.Title, "timestamp": e.At,
+		"id": e.ID, "type": e.Type, "task_id": e.Task.ID, "task_title": e.Title, "timestamp": e.At, "user_id": e.UserID,
 		"task": map[string]any{"id": e.Task.ID, "title": e.Title, "priority": e.Priority, "done": e.Done, "version": e.Version},
 	})
 	if err != nil {

@@ -29,6 +29,7 @@ type index struct {
 	eventsByVersion map[taskVersion]*history.Event
 	completions     map[string]*history.Event   // by event id
 	eventsByTitle   map[string][]*history.Event // the events that gave a title to a task
+	owners          map[int64]int64             // by task: the user whose call created it; 0 without sign-in
 	records         []*record                   // of the topic, in the order of partition and offset
 	firstRecords    map[string]*record          // by event id: the first record that the system wrote
 	usedPartitions  map[int32]bool              // the topic's partitions that have records
@@ -46,6 +47,7 @@ func newIndex(run *history.Run) *index {
 		eventsByVersion: make(map[taskVersion]*history.Event, len(run.Events)),
 		completions:     map[string]*history.Event{},
 		eventsByTitle:   map[string][]*history.Event{},
+		owners:          map[int64]int64{},
 		firstRecords:    make(map[string]*record, len(run.Events)),
 		usedPartitions:  map[int32]bool{},
 		poisonKinds:     map[string]string{},
@@ -70,9 +72,22 @@ func newIndex(run *history.Run) *index {
 			}
 		}
 	}
+	ix.findOwners()
 	ix.classifyRecords()
 	ix.letters, ix.replayedLetters = ix.parseLetters(run.DLQ), ix.parseLetters(run.Replay.DLQ)
 	return ix
+}
+
+// findOwners finds the call that created each task by the title, which is unique in the run. So the
+// event of a creation without a response names its user, too.
+func (ix *index) findOwners() {
+	for _, c := range ix.Calls {
+		for _, e := range ix.eventsByTitle[c.Title] {
+			if c.Operation == history.Create && e.Type == created {
+				ix.owners[e.Task.ID] = c.User
+			}
+		}
+	}
 }
 
 // sortedKeys returns the sorted keys of m, so that verdicts are deterministic.

@@ -20,6 +20,7 @@ var checks = []struct {
 	{"task-history", "each change has one event, and the tasks are what the events say", checkTaskHistory},
 	{"events", "every committed change has its event in the topic, and nothing else is there", checkEvents},
 	{"order", "records of a task keep the order of its versions, by first occurrence", checkOrder},
+	{"owners", "no client ever sees another user's task, and nothing of a user is stored, sent or counted for another", checkOwners},
 	// Effects of the events.
 	{"stats", "GET /stats equals SQL over the events, by day and in total, also after a flush of Redis", checkStats},
 	{"notifications", "a receiver that honours the key gets exactly 1 notification per completion", checkNotifications},

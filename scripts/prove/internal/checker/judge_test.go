@@ -32,7 +32,7 @@ func formatTable(t *testing.T, v checker.Verdict) string {
 func TestJudgeIsRedForAnEmptyHistoryWhereTheScenarioExpectsSomething(t *testing.T) {
 	t.Parallel()
 	run := &history.Run{Changes: 100, Expected: goodRun(t).Expected}
-	want := []string{"workload", "stats", "delivery-order", "cache", "freeze", "outage", "backlog", "failover", "versions", "replay", "faults", "failpoints", "poison"}
+	want := []string{"workload", "owners", "stats", "delivery-order", "cache", "freeze", "outage", "backlog", "failover", "versions", "replay", "faults", "failpoints", "poison"}
 	if diff := cmp.Diff(want, redChecks(checker.Judge(run))); diff != "" {
 		t.Errorf("red checks (-want +got):\n%s", diff)
 	}

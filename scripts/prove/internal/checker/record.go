@@ -28,6 +28,7 @@ type record struct {
 	kind     string         // of poison
 	event    *history.Event // row of the table; nil if no row matches
 	mismatch string         // how the record differs from the row, or ""
+	user     int64          // that the record names, 0 for none
 }
 
 // contentKey identifies a record's content; null and empty values differ.
@@ -85,6 +86,7 @@ func (ix *index) matchEvent(r *record) {
 		r.mismatch = "the table has no event " + announced.ID
 		return
 	}
+	r.user = announced.UserID
 	r.mismatch = announced.explainDifference(r.Record, r.event)
 	if r.origin != originSystem || r.mismatch != "" {
 		return
@@ -100,6 +102,7 @@ type wireEvent struct {
 	Type      string
 	TaskID    int64  `json:"task_id"`
 	TaskTitle string `json:"task_title"`
+	UserID    int64  `json:"user_id"`
 	Timestamp time.Time
 	Task      *history.Task
 }

@@ -15,6 +15,7 @@ func checkReplay(ix *index, found *violations) string {
 		found.add("%s: %s, task %d, was delivered again", formatTime(d.At), d.Key, d.TaskID)
 	}
 	ix.compareStats(ix.Replay.Stats, found)
+	ix.compareUserReports(ix.Replay.UserReports, found)
 	if ix.Replay.Events != len(ix.Events) {
 		found.add("there were %d events before the replay, and %d after it", len(ix.Events), ix.Replay.Events)
 	}

@@ -29,11 +29,14 @@ func (b countRange) String() string {
 // inTotal is the key of the total beside the counters of the UTC days.
 const inTotal = "in total"
 
-// expectedCounts returns the bounds of the counters.
-func (ix *index) expectedCounts() map[string]countRange {
+// expectedCounts returns the bounds of the counters of the tasks that are selected.
+func (ix *index) expectedCounts(selected func(task int64) bool) map[string]countRange {
 	due, deadLettered := ix.publishedCompletions("stats-service")
 	counts := map[string]countRange{inTotal: {}}
 	for id, e := range ix.completions {
+		if !selected(e.Task.ID) {
+			continue
+		}
 		for _, key := range []string{inTotal, e.At.UTC().Format("2006-01-02")} {
 			n := counts[key]
 			if due[id] {
@@ -54,21 +57,26 @@ func (ix *index) compareStats(reports []history.StatsReport, found *violations) 
 	if len(reports) == 0 {
 		found.add("no replica reported")
 	}
-	want := ix.expectedCounts()
+	want := ix.expectedCounts(func(int64) bool { return true })
 	for _, r := range reports {
-		got := map[string]int64{inTotal: r.Total}
-		maps.Copy(got, r.ByDay)
-		for key := range want {
-			got[key] += 0 // for a day that the report lacks
-		}
-		for _, key := range sortedKeys(got) {
-			if n := got[key]; n < want[key].least || n > want[key].most {
-				found.add("replica %d: %d completions (%s), SQL says %s", r.Replica, n, key, want[key])
-			}
-		}
-		if !r.Complete || r.Lag != 0 {
-			found.add("replica %d: complete %t, lag %d, although the cluster was quiescent", r.Replica, r.Complete, r.Lag)
-		}
+		compareReport(fmt.Sprintf("replica %d", r.Replica), r, want, found)
 	}
 	return len(want) - 1
+}
+
+// compareReport compares a report with the expected counts.
+func compareReport(name string, r history.StatsReport, want map[string]countRange, found *violations) {
+	got := map[string]int64{inTotal: r.Total}
+	maps.Copy(got, r.ByDay)
+	for key := range want {
+		got[key] += 0 // for a day that the report lacks
+	}
+	for _, key := range sortedKeys(got) {
+		if n := got[key]; n < want[key].least || n > want[key].most {
+			found.add("%s: %d completions (%s), SQL says %s", name, n, key, want[key])
+		}
+	}
+	if !r.Complete || r.Lag != 0 {
+		found.add("%s: complete %t, lag %d, although the cluster was quiescent", name, r.Complete, r.Lag)
+	}
 }

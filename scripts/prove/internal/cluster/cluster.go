@@ -37,6 +37,7 @@ type Config struct {
 	Tools         toolchain.Tools
 	WebhookURL    string
 	WebhookSecret string
+	SignIn        bool       // clients sign in, see CreateUser
 	OnExit        func(Exit) // called at every exit, from several goroutines
 }
 

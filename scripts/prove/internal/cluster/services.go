@@ -73,14 +73,19 @@ func (c *Cluster) environment(name string) []string {
 	if name == fmt.Sprintf("%s-%d", Todo, replicasPerService) { // the other replica accepts any server
 		sessionAttrs = "&target_session_attrs=read-write"
 	}
+	auth := "off"
+	if c.cfg.SignIn {
+		auth = "on"
+	}
 	return []string{
 		"LOG_FORMAT=text",
+		"AUTH_MODE=" + auth,
 		"DRAIN_WAIT=0s", // there is no load balancer
 		"POSTGRES_DSN=" + dsn + "&application_name=" + name + sessionAttrs,
 		"REDIS_ADDR=" + c.Proxy(Redis).Addr(),
 		"REDIS_CACHE_ADDR=" + c.Proxy(RedisCache).Addr(),
 		"KAFKA_BROKERS=" + c.Proxy(Kafka).Addr(),
-		// All clients share one address.
+		// All clients share one address, from which one user has more requests than any should.
 		"RATE_LIMIT_REQUESTS=1000000000",
 		"WATCH_MAX_PER_CLIENT=10000",
 		"MAX_CONNS_PER_CLIENT=10000",
@@ -96,12 +101,26 @@ func (c *Cluster) RunCommand(ctx context.Context, program string, args ...string
 	return c.runProgram(ctx, history.Working, program, args...)
 }
 
+// CreateUser creates a user that can sign in.
+func (c *Cluster) CreateUser(ctx context.Context, email, password string, isAdmin bool) error {
+	command := c.command(history.Working, Todo, "users", "create", "--email", email)
+	if isAdmin {
+		command.Args = append(command.Args, "--admin")
+	}
+	command.Stdin = strings.NewReader(password)
+	return c.cfg.Tools.Launcher.Run(ctx, command)
+}
+
 func (c *Cluster) runProgram(ctx context.Context, version, program string, args ...string) error {
-	return c.cfg.Tools.Launcher.Run(ctx, proc.Command{
+	return c.cfg.Tools.Launcher.Run(ctx, c.command(version, program, args...))
+}
+
+func (c *Cluster) command(version, program string, args ...string) proc.Command {
+	return proc.Command{
 		Path: c.program(version, program), Args: args,
 		Env: append(c.environment(program), "POSTGRES_DSN="+c.PostgresDSN(), "KAFKA_BROKERS="+c.kafka.Addr(),
 			"REDIS_ADDR="+c.redis.Addr(), "REDIS_CACHE_ADDR="+c.cache.Addr()),
-	})
+	}
 }
 
 // Replicas returns the replicas that run from the start, of a service, or of all services for "".

@@ -13,7 +13,7 @@ const longRunChanges = 100_000
 // fullScenario has every fault at least once: in some minutes for 20,000 changes, in about an
 // hour for 200,000.
 func fullScenario(changes int) Scenario {
-	s := Scenario{Name: "full", Description: "every fault", Changes: 20_000, CopyFraction: 0.1, Replay: true, ReplaceTopic: true}
+	s := Scenario{Name: "full", Description: "every fault", Changes: 20_000, CopyFraction: 0.1, Readers: 12, SignIn: true, Replay: true, ReplaceTopic: true}
 	crashes, rounds := 3, 1
 	frozen, redis, kafka := 24*time.Second, 20*time.Second, 20*time.Second
 	if changes >= longRunChanges {
@@ -26,7 +26,7 @@ func fullScenario(changes int) Scenario {
 		s.Stages = append(s.Stages, networkStage(), killStage(), freezeStage(frozen), frozenServersStage(), rebalanceStage())
 	}
 	s.Stages = append(s.Stages,
-		newStage("Redis outage", redis+5*time.Second, Track{{Do: Outage, Target: cluster.Redis, For: redis}}),
+		redisOutageStage(redis),
 		newStage("Kafka outage", kafka+15*time.Second, Track{{Do: Outage, Target: cluster.Kafka, For: kafka}}),
 		// The last stage, because the first server does not return.
 		newStage("failover", 12*time.Second, failoverTrack),
@@ -65,6 +65,15 @@ func killStage() Stage {
 		track = append(track, Step{Do: Kill, Target: target})
 	}
 	return newStage("kills", 30*time.Second, track)
+}
+
+// redisOutageStage takes Redis away while events wait for Kafka. Without Redis no signed-in request
+// is admitted, so these events are what the consumers meet the outage with.
+func redisOutageStage(redis time.Duration) Stage {
+	return newStage("Redis outage", redis+8*time.Second,
+		Track{{Do: Stall, Target: cluster.Kafka, For: 4 * time.Second}},
+		Track{{Do: Pause, For: 2 * time.Second}, {Do: Outage, Target: cluster.Redis, For: redis}},
+	)
 }
 
 // pastSessionTimeout exceeds the session timeout of the consumer groups, which is 10 s.

@@ -80,6 +80,7 @@ type Scenario struct {
 	Changes      int     // default number
 	CopyFraction float64 // fraction of the events that is written to the topic again
 	Readers      int     // of the list
+	SignIn       bool    // the clients are users, each with tasks of its own
 	Replay       bool    // topic and dead letters are replayed at the end
 	// ReplaceTopic deletes and creates the topic again while the consumers, which have read it,
 	// are stopped. They restart during the workload.
@@ -113,7 +114,7 @@ func (s Scenario) NeedsReleased() bool {
 
 // Expected returns what must have happened at the end of the scenario.
 func (s Scenario) Expected() history.Expected {
-	e := history.Expected{CopyFraction: s.CopyFraction, Replay: s.Replay, Versions: s.lastVersions()}
+	e := history.Expected{CopyFraction: s.CopyFraction, Replay: s.Replay, SignIn: s.SignIn, Versions: s.lastVersions()}
 	if s.ReplaceTopic {
 		e.Faults = append(e.Faults, history.ExpectedFault{Kind: string(ReplaceTopic), Target: event.Topic})
 	}

@@ -99,6 +99,14 @@ var smallScenarios = []Scenario{
 		)},
 	},
 	{
+		Name: "owners", Description: "users sign in, and again after Redis lost their sessions", Changes: 2000, SignIn: true, Readers: 12,
+		Stages: []Stage{newStage("lost sessions", 16*time.Second,
+			Track{{Do: Flush, Target: cluster.Redis, Times: 2, Every: 5 * time.Second}, {Do: Outage, Target: cluster.Redis, For: 4 * time.Second}},
+			Track{{Do: Flush, Target: cluster.RedisCache, Times: 4, Every: 3 * time.Second}},
+			Track{{Do: Kill, Target: cluster.Todo, Times: 2, Every: 5 * time.Second}},
+		)},
+	},
+	{
 		Name: "cut-redis-answers", Description: "Redis executes commands over a slow link, and their responses are lost", Changes: 3000,
 		Stages: []Stage{newStage("dropped responses", 15*time.Second,
 			Track{{Do: Slow, Target: cluster.Redis, For: 14 * time.Second}},

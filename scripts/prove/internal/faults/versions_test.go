@@ -25,6 +25,9 @@ func TestVersionScenariosEndInTheArrangementOfTheirName(t *testing.T) {
 			"todo-service-1": want[0], "todo-service-2": want[1], "notification-service-1": want[2],
 			"notification-service-2": want[3], "stats-service-1": want[4], "stats-service-2": want[5],
 		}
+		if s.SignIn {
+			t.Errorf("%s: the first released version has no sign-in", name)
+		}
 		if diff := cmp.Diff(versions, got); diff != "" || !s.NeedsReleased() {
 			t.Errorf("%s (-want +got):\n%s", name, diff)
 		}

@@ -27,15 +27,21 @@ type Run struct {
 	Faults     []Fault
 	Crashes    []Crash
 	Exits      []ProcessExit
-	Tasks      []Task  // SQL, by id
-	Keys       []Key   // SQL: the task of each Idempotency-Key
-	Events     []Event // SQL, by pos
+	Tasks      []Task          // SQL, by id
+	Owners     map[int64]int64 // SQL: the user of each task that has one
+	Keys       []Key           // SQL: the task of each Idempotency-Key
+	Events     []Event         // SQL, by pos
 	Topic      []Record
 	DLQ        []Record
 	Deliveries []Delivery
 	Stats      []StatsReport // of each replica of stats-service, after quiescing
 	Replay     Replay
 	Memory     []MemorySample
+
+	SignIns         []SignIn
+	Sightings       []Sighting       // of each task, title and user, where the user was shown it
+	ForeignRequests []ForeignRequest // those with a response
+	UserReports     []UserReport     // of each user at each replica, after quiescing
 
 	Released     string        // names the revision of the released version; "" if it did not run
 	ServerErrors []ServerError // of all requests of the clients
@@ -50,6 +56,7 @@ type Expected struct {
 	Poison           []string // kinds
 	CopyFraction     float64  // fraction of the events that is written to the topic again
 	Replay           bool     // topic and dead letters are replayed at the end
+	SignIn           bool     // the clients are users
 	// Versions is the version that each replica must have run beside the others, by replica. If it
 	// is not empty, no response may be a server error.
 	Versions map[string]string
@@ -94,6 +101,7 @@ const (
 type Call struct {
 	Number         int
 	Client         int
+	User           int64  // whose session the client used; 0 without sign-in
 	Transport      string // "http" or "grpc"
 	Replica        int    // that gave the last response
 	Operation      Operation
@@ -101,7 +109,8 @@ type Call struct {
 	TaskID         int64  // 0 while a creation has no response
 	Title          string // requested title of a creation or update, unique in the run; else ""
 	Priority       int32
-	Tries          int  // attempts; a change that may have been made is not repeated unless that is safe
+	Tries          int  // admitted attempts; a change that may have been made is not repeated unless that is safe
+	NotAdmitted    int  // attempts without effect: the session was not valid, or could not be checked
 	ClientCanceled bool // the client canceled its first attempt before a response could arrive
 	Began          time.Time
 	Ended          time.Time
@@ -133,6 +142,7 @@ type Share struct {
 type ListRead struct {
 	Began       time.Time
 	Ended       time.Time
+	User        int64 // 0 without sign-in
 	Replica     int
 	CacheStatus string          // Cache-Status of the response
 	Versions    map[int64]int64 // by hot task
@@ -198,19 +208,20 @@ type Task struct {
 
 // Key is a row of idempotency_keys: an Idempotency-Key, and the creation that it stands for.
 type Key struct {
-	Key     string
+	Key     string // of a user: the user's id, a space, and what the client sent
 	EventID string
 	TaskID  int64
 }
 
 // Event is a row of events.
 type Event struct {
-	Pos  int64
-	Seq  int64 // 0 if not assigned
-	ID   string
-	Type string
-	Task // after the change; of a deleted task the last state
-	At   time.Time
+	Pos    int64
+	Seq    int64 // 0 if not assigned
+	ID     string
+	Type   string
+	Task         // after the change; of a deleted task the last state
+	UserID int64 // 0 without a user
+	At     time.Time
 }
 
 // Position is the place of a record in a topic.
@@ -269,6 +280,7 @@ type Replay struct {
 	Done         bool
 	Deliveries   []Delivery    // new ones
 	Stats        []StatsReport // as after quiescing
+	UserReports  []UserReport  // as after quiescing
 	Events       int           // number of rows
 	DLQ          []Record      // all letters
 	OtherEffects []string      // other changes, described
@@ -280,3 +292,41 @@ type MemorySample struct {
 	At       time.Time
 	Resident int64 // bytes
 }
+
+// SignIn is a successful sign-in.
+type SignIn struct {
+	User  int64
+	Began time.Time
+}
+
+// Sighting is a task that a user was shown.
+type Sighting struct {
+	User    int64
+	TaskID  int64
+	Title   string
+	Where   string    // "GET /tasks", "WatchTasks", "http complete", …
+	Replica int       // the first that showed it
+	At      time.Time // the first time
+	Times   int
+}
+
+// ForeignRequest is a user's request for a task of another user, with its response.
+type ForeignRequest struct {
+	User    int64
+	TaskID  int64
+	Request string // "GET /tasks/{id}", "grpc complete", …
+	Replica int
+	At      time.Time
+	Status  string // as the transport names it
+}
+
+// UserReport is what a user was shown of itself: GET /stats of a replica of stats-service, and
+// GET /tasks/counts of the replica of todo-service with the same number.
+type UserReport struct {
+	User int64
+	StatsReport
+	Tasks Counts
+}
+
+// Counts is a response of GET /tasks/counts.
+type Counts struct{ Total, Open, Done int64 }

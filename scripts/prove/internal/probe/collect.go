@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"context"
 	"database/sql"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -15,7 +14,7 @@ import (
 	"example.com/todo/scripts/prove/internal/history"
 )
 
-const statsTimeout = 10 * time.Second
+const metricsTimeout = 10 * time.Second
 
 // Collect reads the tables, the topics and the statistics into run. The cluster must be healthy
 // and quiescent.
@@ -26,7 +25,10 @@ func (p *Probe) Collect(ctx context.Context, run *history.Run) (err error) {
 	if run.Topic, err = p.readTopic(ctx, topic); err != nil {
 		return err
 	}
-	run.DLQ, run.Stats, err = p.collectEffects(ctx)
+	if run.DLQ, run.Stats, err = p.collectEffects(ctx); err != nil {
+		return err
+	}
+	run.UserReports, err = p.UserReports(ctx)
 	return err
 }
 
@@ -36,7 +38,10 @@ func (p *Probe) CollectReplay(ctx context.Context, replay *history.Replay) (err 
 	if err := p.queryRow(ctx, `SELECT count(*) FROM events`, &replay.Events); err != nil {
 		return fmt.Errorf("count the events: %w", err)
 	}
-	replay.DLQ, replay.Stats, err = p.collectEffects(ctx)
+	if replay.DLQ, replay.Stats, err = p.collectEffects(ctx); err != nil {
+		return err
+	}
+	replay.UserReports, err = p.UserReports(ctx)
 	return err
 }
 
@@ -60,10 +65,13 @@ func (p *Probe) readTables(ctx context.Context, run *history.Run) error {
 	if err != nil {
 		return err
 	}
+	if run.Owners, err = queryOwners(ctx, tx); err != nil {
+		return err
+	}
 	run.Events, err = queryRows(ctx, tx,
-		`SELECT pos, coalesce(seq, 0), id, type, task_id, title, priority, version, done, at FROM events ORDER BY pos`,
+		`SELECT pos, coalesce(seq, 0), id, type, task_id, title, priority, version, done, coalesce(user_id, 0), at FROM events ORDER BY pos`,
 		func(e *history.Event) []any {
-			return []any{&e.Pos, &e.Seq, &e.ID, &e.Type, &e.Task.ID, &e.Title, &e.Priority, &e.Version, &e.Done, &e.At}
+			return []any{&e.Pos, &e.Seq, &e.ID, &e.Type, &e.Task.ID, &e.Title, &e.Priority, &e.Version, &e.Done, &e.UserID, &e.At}
 		})
 	if err != nil {
 		return err
@@ -71,6 +79,18 @@ func (p *Probe) readTables(ctx context.Context, run *history.Run) error {
 	run.Keys, err = queryRows(ctx, tx, `SELECT key, event_id, task_id FROM idempotency_keys ORDER BY key`,
 		func(k *history.Key) []any { return []any{&k.Key, &k.EventID, &k.TaskID} })
 	return err
+}
+
+// queryOwners returns the user of each task that has one.
+func queryOwners(ctx context.Context, tx *sql.Tx) (map[int64]int64, error) {
+	type owned struct{ task, user int64 }
+	rows, err := queryRows(ctx, tx, `SELECT id, user_id FROM tasks WHERE user_id IS NOT NULL`,
+		func(o *owned) []any { return []any{&o.task, &o.user} })
+	owners := map[int64]int64{}
+	for _, o := range rows {
+		owners[o.task] = o.user
+	}
+	return owners, err
 }
 
 // queryRows scans every row of a query into a T; columns returns pointers to its fields.
@@ -95,7 +115,7 @@ func queryRows[T any](ctx context.Context, tx *sql.Tx, query string, columns fun
 // metrics at the address ops say it.
 func (p *Probe) HandledRecords(ctx context.Context, ops string) (int64, error) {
 	const metric = `kafka_consumer_records_total{`
-	ctx, cancel := context.WithTimeout(ctx, statsTimeout)
+	ctx, cancel := context.WithTimeout(ctx, metricsTimeout)
 	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+ops+"/metrics", http.NoBody)
 	if err != nil {
@@ -124,50 +144,4 @@ func (p *Probe) HandledRecords(ctx context.Context, ops string) (int64, error) {
 		return 0, errors.Join(fmt.Errorf("%s: %s has no metric %s", ops, response.Status, metric), lines.Err())
 	}
 	return int64(sum), lines.Err()
-}
-
-// StatsReports requests GET /stats of every replica of stats-service.
-func (p *Probe) StatsReports(ctx context.Context) ([]history.StatsReport, error) {
-	var all []history.StatsReport
-	for i, addr := range p.Stats {
-		r, err := readStats(ctx, addr)
-		if err != nil {
-			return nil, fmt.Errorf("GET /stats of %s: %w", addr, err)
-		}
-		r.Replica = i + 1
-		all = append(all, r)
-	}
-	return all, nil
-}
-
-func readStats(ctx context.Context, addr string) (r history.StatsReport, err error) {
-	ctx, cancel := context.WithTimeout(ctx, statsTimeout)
-	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+addr+"/stats?days=366", http.NoBody)
-	if err != nil {
-		return r, err
-	}
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		return r, err
-	}
-	defer response.Body.Close()
-	if response.StatusCode != http.StatusOK {
-		return r, errors.New(response.Status)
-	}
-	body := struct {
-		Total int64 `json:"completed_total"`
-		ByDay []struct {
-			Day       string
-			Completed int64
-		} `json:"by_day"`
-		Lag      int64
-		Complete bool
-	}{Lag: -1} // null while it is unknown
-	err = json.NewDecoder(response.Body).Decode(&body)
-	r = history.StatsReport{Total: body.Total, ByDay: map[string]int64{}, Lag: body.Lag, Complete: body.Complete}
-	for _, day := range body.ByDay {
-		r.ByDay[day.Day] += day.Completed
-	}
-	return r, err
 }

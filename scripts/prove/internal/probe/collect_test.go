@@ -72,11 +72,12 @@ func TestCollectReadsAllTablesAndStats(t *testing.T) {
 	migrate(t, db)
 	at := time.Date(2026, 1, 15, 10, 0, 0, 123456000, time.UTC)
 	ids := []string{uuid.NewString(), uuid.NewString()}
-	exec(t, db, `INSERT INTO tasks (title, priority, done, created_at, completed_at, version) VALUES ('naïve 漢字', 7, true, $1, $1, 2)`, at)
+	exec(t, db, `INSERT INTO users (email, role, created_at) VALUES ('ann@example.com', 'user', $1)`, at)
+	exec(t, db, `INSERT INTO tasks (title, priority, done, created_at, completed_at, version, user_id) VALUES ('naïve 漢字', 7, true, $1, $1, 2, 1)`, at)
 	for i, of := range []string{"task.created", "task.completed"} {
-		exec(t, db, `INSERT INTO events (id, seq, type, task_id, title, priority, done, created_at, completed_at, version, at, traceparent)
-			VALUES ($1, $2, $3, 1, 'naïve 漢字', 7, $4, $5::timestamptz, CASE WHEN $4 THEN $5::timestamptz END, $6, $5::timestamptz, '')`,
-			ids[i], sql.NullInt64{Int64: 1, Valid: i == 0}, of, i == 1, at, i+1)
+		exec(t, db, `INSERT INTO events (id, seq, type, task_id, title, priority, done, created_at, completed_at, version, at, traceparent, user_id)
+			VALUES ($1, $2, $3, 1, 'naïve 漢字', 7, $4, $5::timestamptz, CASE WHEN $4 THEN $5::timestamptz END, $6, $5::timestamptz, '', $7)`,
+			ids[i], sql.NullInt64{Int64: 1, Valid: i == 0}, of, i == 1, at, i+1, sql.NullInt64{Int64: 1, Valid: i == 0})
 	}
 	exec(t, db, `INSERT INTO idempotency_keys VALUES ('a key', $1, 1, 'naïve 漢字', 7, $2)`, ids[0], at)
 	p := newProbe(t, dsn)
@@ -87,9 +88,10 @@ func TestCollectReadsAllTablesAndStats(t *testing.T) {
 	created := history.Task{ID: 1, Title: "naïve 漢字", Priority: 7, Version: 1}
 	completed := history.Task{ID: 1, Title: "naïve 漢字", Priority: 7, Version: 2, Done: true}
 	want := history.Run{
-		Tasks: []history.Task{completed},
+		Tasks:  []history.Task{completed},
+		Owners: map[int64]int64{1: 1},
 		Events: []history.Event{
-			{Pos: 1, Seq: 1, ID: ids[0], Type: "task.created", Task: created, At: at},
+			{Pos: 1, Seq: 1, ID: ids[0], Type: "task.created", Task: created, UserID: 1, At: at},
 			{Pos: 2, Seq: 0, ID: ids[1], Type: "task.completed", Task: completed, At: at},
 		},
 		Keys: []history.Key{{Key: "a key", EventID: ids[0], TaskID: 1}},
@@ -140,7 +142,7 @@ func newProbe(t *testing.T, dsn string) *probe.Probe {
 		t.Fatal(err)
 	}
 	t.Cleanup(cluster.Close)
-	p, err := probe.New(probe.Config{PostgresDSN: dsn, Brokers: cluster.ListenAddrs(), Stats: []string{
+	p, err := probe.New(probe.Config{PostgresDSN: dsn, Todo: []string{"127.0.0.1:1"}, Brokers: cluster.ListenAddrs(), Stats: []string{
 		serveStats(t, `{"completed_total":5,"by_day":[{"day":"2026-01-15","completed":3},{"day":"2026-01-16","completed":2}],"lag":4,"complete":true}`),
 		serveStats(t, `{"completed_total":0,"by_day":[],"lag":null,"complete":false}`),
 	}})

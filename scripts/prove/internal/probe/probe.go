@@ -13,6 +13,8 @@ import (
 	"github.com/redis/go-redis/v9"
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
+
+	"example.com/todo/scripts/prove/internal/signin"
 )
 
 const requestTimeout = 2 * time.Second
@@ -21,8 +23,11 @@ const requestTimeout = 2 * time.Second
 type Config struct {
 	PostgresDSN string
 	Brokers     []string
-	Redis       string   // of the state
-	Stats       []string // HTTP address of every replica of stats-service
+	Redis       string         // of the state
+	Stats       []string       // HTTP address of every replica of stats-service
+	Todo        []string       // HTTP address of every replica of todo-service
+	Admin       *signin.User   // may read the statistics of all users; nil without sign-in
+	Users       []*signin.User // of the clients
 }
 
 // Probe queries the servers. It is safe for concurrent use. Its methods return an error while a

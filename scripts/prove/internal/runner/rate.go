@@ -39,6 +39,6 @@ func (e *experiment) backlog(ctx context.Context, stats bool) int {
 	return max(0, int(e.lastProgress.Completed)-done, int(e.lastProgress.UnsentKafka))
 }
 
-// plannedCalls returns the number of calls that make the scenario's changes: about every ninth
-// call changes nothing or is refused.
-func (e *experiment) plannedCalls() int { return e.Scenario.Changes + e.Scenario.Changes/7 }
+// plannedCalls returns the number of calls that make the scenario's changes: about every eighth
+// call changes nothing, is refused or gets no response.
+func (e *experiment) plannedCalls() int { return e.Scenario.Changes + e.Scenario.Changes/6 }

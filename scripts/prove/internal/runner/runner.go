@@ -29,6 +29,7 @@ import (
 	"example.com/todo/scripts/prove/internal/history"
 	"example.com/todo/scripts/prove/internal/probe"
 	"example.com/todo/scripts/prove/internal/rogueproducer"
+	"example.com/todo/scripts/prove/internal/signin"
 	"example.com/todo/scripts/prove/internal/webhookserver"
 	"example.com/todo/scripts/prove/internal/workload"
 )
@@ -55,6 +56,7 @@ type Released struct {
 const (
 	hotTasks = 20
 	clients  = 32
+	users    = 5 // and an administrator: fewer than may sign in from one address at the same time
 	// Random draws may fall short of the expected fraction.
 	copyOversampling = 1.2
 	// Without a new copy for this long, the producer has written all of them.
@@ -75,6 +77,8 @@ type experiment struct {
 	producer  *rogueproducer.Producer
 	workload  *workload.Workload
 	injector  *faults.Injector
+	admin     *signin.User   // nil without sign-in
+	users     []*signin.User // none without sign-in
 
 	deadline time.Time // for quiescing; zero without a limit
 
@@ -108,12 +112,18 @@ func (e *experiment) run(ctx context.Context, group *errgroup.Group) (run *histo
 	group.Go(func() error { return e.webhooks.Run(ctx) })
 	e.recorder.SetStage("start")
 	e.cluster, err = cluster.Start(ctx, cluster.Config{
-		Tree: e.Tree, ReleasedTree: e.Released.Tree, Dir: e.Dir, Tools: e.Tools, WebhookURL: e.webhooks.URL(), WebhookSecret: secret, OnExit: e.recorder.RecordExit,
+		Tree: e.Tree, ReleasedTree: e.Released.Tree, Dir: e.Dir, Tools: e.Tools, WebhookURL: e.webhooks.URL(), WebhookSecret: secret,
+		SignIn: e.Scenario.SignIn, OnExit: e.recorder.RecordExit,
 	})
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, e.cluster.Close(ctx)) }()
+	if e.Scenario.SignIn {
+		if err := e.createUsers(ctx); err != nil {
+			return nil, err
+		}
+	}
 	if err := e.configure(); err != nil {
 		return nil, err
 	}
@@ -134,8 +144,12 @@ func (e *experiment) configure() (err error) {
 	cfg := probe.Config{
 		PostgresDSN: e.cluster.PostgresDSN(), Brokers: e.cluster.Brokers(), Redis: e.cluster.RedisAddr(cluster.Redis),
 	}
+	cfg.Admin, cfg.Users = e.admin, e.users
 	for _, r := range e.cluster.Replicas(cluster.Stats) {
 		cfg.Stats = append(cfg.Stats, r.HTTP)
+	}
+	for _, r := range e.cluster.Replicas(cluster.Todo) {
+		cfg.Todo = append(cfg.Todo, r.HTTP)
 	}
 	if e.probe, err = probe.New(cfg); err != nil {
 		return err
@@ -152,7 +166,8 @@ func (e *experiment) configure() (err error) {
 		WriteUndecodable: func(ctx context.Context) error { return e.producer.WriteUndecodableBatch(ctx) },
 	})
 	e.workload = workload.New(workload.Config{
-		Seed: e.Seed, Calls: e.plannedCalls(), HotTasks: hotTasks, Clients: clients, Readers: e.Scenario.Readers, Targets: targets, Stats: cfg.Stats, Rate: e.rate, Log: e.Log,
+		Seed: e.Seed, Calls: e.plannedCalls(), HotTasks: hotTasks, Clients: clients, Users: e.users,
+		Readers: e.Scenario.Readers, Targets: targets, Stats: cfg.Stats, Rate: e.rate, Log: e.Log,
 	})
 	return nil
 }
@@ -190,6 +205,7 @@ func (e *experiment) execute(ctx context.Context) (*history.Run, error) {
 	}
 	e.recorder.SetStage("collect")
 	run.Calls, run.Reads, run.ServerErrors = e.workload.Calls(), e.workload.Reads(), e.workload.ServerErrors()
+	run.Sightings, run.ForeignRequests = e.workload.Sightings(), e.workload.ForeignRequests()
 	run.Poison, run.Copies = e.producer.Poison(), e.producer.Copies()
 	if err := e.probe.Collect(ctx, run); err != nil {
 		return nil, fmt.Errorf("collect the history: %w", err)
@@ -203,6 +219,9 @@ func (e *experiment) execute(ctx context.Context) (*history.Run, error) {
 	}
 	run.Faults, run.Crashes, run.Exits = e.recorder.Recorded()
 	run.Shares = e.recorder.Shares()
+	for _, user := range e.users {
+		run.SignIns = append(run.SignIns, user.SignIns()...)
+	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	run.Memory = slices.Clone(e.memory)

@@ -27,18 +27,18 @@ const (
 type client struct {
 	w      *Workload
 	number int
-	tasks  []task // that no other client changes, as last shown
+	tasks  [][]task // by user: those that no other client changes, as last shown
 }
 
 // runCall makes the call with that number and records it.
 func (c *client) runCall(ctx context.Context, number int) {
-	p := newPlan(c.w.cfg.Seed, number, len(c.w.hotTasks))
+	p := newPlan(c.w.cfg.Seed, number, len(c.w.hotTasks), len(c.w.cfg.Users))
 	t := c.chooseTask(&p)
 	r := newRequest(&p, t)
 	call := &c.w.calls[number]
 	*call = history.Call{
-		Number: number, Client: c.number, Transport: p.transport, Operation: p.operation, Key: r.key, TaskID: t.ID,
-		ClientCanceled: p.cancelAfter > 0, Began: time.Now(),
+		Number: number, Client: c.number, User: c.w.cfg.Users[p.user].ID(), Transport: p.transport,
+		Operation: p.operation, Key: r.key, TaskID: t.ID, ClientCanceled: p.cancelAfter > 0, Began: time.Now(),
 	}
 	if r.fields.Title != nil {
 		// The service stores titles in NFC, whatever form a client sends.
@@ -67,7 +67,8 @@ func (c *client) chooseTask(p *plan) task {
 		p.hot = -1
 	}
 	var suitable []int
-	for i, t := range c.tasks {
+	tasks := c.tasks[p.user]
+	for i, t := range tasks {
 		if p.operation == history.Complete && t.Done || p.operation == history.Reopen && !t.Done {
 			continue
 		}
@@ -78,8 +79,8 @@ func (c *client) chooseTask(p *plan) task {
 		return task{}
 	}
 	chosen := suitable[p.pick%len(suitable)]
-	t := c.tasks[chosen]
-	c.tasks = slices.Delete(c.tasks, chosen, chosen+1)
+	t := tasks[chosen]
+	c.tasks[p.user] = slices.Delete(tasks, chosen, chosen+1)
 	return t
 }
 
@@ -88,7 +89,7 @@ func newRequest(p *plan, t task) request {
 	r := request{operation: p.operation, id: t.ID}
 	switch {
 	case p.operation == history.Create:
-		r.key = fmt.Sprintf("prove-%d-%d", p.seed, p.number)
+		r.key = p.key
 		r.fields = fields{Title: &p.title, Priority: &p.priority}
 	case p.operation == history.Update:
 		r.fields = fields{Title: &p.title, Priority: &p.priority}
@@ -115,6 +116,10 @@ func (c *client) callUntilResolved(ctx context.Context, p plan, r request, call 
 			call.Outcome = history.Done
 			return resp
 		}
+		if resp.result == notAdmitted {
+			call.Tries--
+			call.NotAdmitted++
+		}
 		wasAmbiguous = wasAmbiguous || resp.result == ambiguous
 		mayRepeat := resp.result != refused && (repeatable || !wasAmbiguous)
 		if mayRepeat && retry.Wait(ctx, backoff/2+rand.N(backoff)) {
@@ -129,23 +134,34 @@ func (c *client) callUntilResolved(ctx context.Context, p plan, r request, call 
 	}
 }
 
-// attempt makes one attempt at the call's replica.
+// attempt makes one attempt at the call's replica, with the session of the call's user.
 func (c *client) attempt(ctx context.Context, p plan, r request, call *history.Call) response {
-	canceled, timeout := call.Tries == 1 && p.cancelAfter > 0, attemptTimeout
-	if canceled {
-		timeout = p.cancelAfter
-	}
-	ctx, cancel := context.WithTimeout(ctx, timeout)
+	ctx, cancel := context.WithTimeout(ctx, attemptTimeout)
 	defer cancel()
 	c.w.outstanding.Add(1)
 	defer c.w.outstanding.Add(-1)
-	endpoint := &c.w.endpoints[call.Replica]
-	resp := endpoint.transports[p.transport].send(ctx, r)
-	// The replica learns the deadline of a gRPC call, and may respond at the moment at which the client cancels.
-	if resp.isServerError && ctx.Err() == nil {
-		c.w.recordServerError(call.Replica, fmt.Sprintf("%s %s", p.transport, r.operation), resp.status)
+	endpoint, user := &c.w.endpoints[call.Replica], c.w.cfg.Users[p.user]
+	var err error
+	if r.token, err = user.Token(ctx, endpoint.http.addr); err != nil {
+		return response{result: notAdmitted, status: err.Error()}
 	}
-	responds := resp.result == done || resp.result == refused || resp.result == busy
+	canceled := call.Tries == 1 && p.cancelAfter > 0
+	if canceled {
+		ctx, cancel = context.WithTimeout(ctx, p.cancelAfter)
+		defer cancel()
+	}
+	resp := endpoint.transport(p.transport).send(ctx, r)
+	name := fmt.Sprintf("%s %s", p.transport, r.operation)
+	switch {
+	case isSignedOut(resp.status):
+		user.Forget(r.token)
+	case resp.result == done && resp.task.ID != 0:
+		c.w.sightings.add(user, name, call.Replica, resp.task)
+	case resp.isServerError && ctx.Err() == nil:
+		// The replica learns the deadline of a gRPC call, and may respond at the moment at which the client cancels.
+		c.w.recordServerError(call.Replica, name, resp.status)
+	}
+	responds := resp.result != ambiguous && resp.result != notSent
 	if (responds || !canceled) && endpoint.silent.Swap(!responds) == responds {
 		c.w.cfg.Log.Info("workload: a replica became silent or responds again",
 			"replica", call.Replica, "responds", responds, "status", resp.status)
@@ -174,10 +190,10 @@ func (c *client) keepTask(p plan, call *history.Call, t task) {
 		}
 	case call.Operation == history.Delete && call.Outcome != history.Refused: // deleted, or possibly deleted
 	case call.Outcome == history.Done:
-		c.tasks = append(c.tasks, task{call.TaskID, call.Version, call.Done})
+		c.tasks[p.user] = append(c.tasks[p.user], task{ID: call.TaskID, Version: call.Version, Done: call.Done})
 	case call.TaskID == 0: // a creation without a response
 	case call.Outcome == history.Refused && (call.Status == "404" || call.Status == "NotFound"):
 	default:
-		c.tasks = append(c.tasks, task{ID: t.ID, Done: t.Done})
+		c.tasks[p.user] = append(c.tasks[p.user], task{ID: t.ID, Done: t.Done})
 	}
 }

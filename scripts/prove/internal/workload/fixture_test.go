@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -30,8 +31,11 @@ type taskStore struct {
 	mu      sync.Mutex
 	next    int64
 	tasks   map[int64]*pb.Task
-	keys    map[string]int64
+	keys    map[string]int64 // by user and key
+	owners  map[int64]int64
 	changes []appliedChange
+
+	sessions *sessionStore // nil without sign-in
 }
 
 type appliedChange struct {
@@ -42,30 +46,30 @@ type appliedChange struct {
 }
 
 func newTaskStore() *taskStore {
-	return &taskStore{tasks: map[int64]*pb.Task{}, keys: map[string]int64{}}
+	return &taskStore{tasks: map[int64]*pb.Task{}, keys: map[string]int64{}, owners: map[int64]int64{}}
 }
 
-func (s *taskStore) create(replica int, key, title string) *pb.Task {
-	title = norm.NFC.String(title)
+func (s *taskStore) create(replica int, user int64, key, title string) *pb.Task {
+	title, key = norm.NFC.String(title), fmt.Sprint(user, " ", key)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if id := s.keys[key]; id != 0 {
 		return &pb.Task{Id: id, Title: title, Version: 1}
 	}
 	s.next++
-	s.tasks[s.next], s.keys[key] = &pb.Task{Id: s.next, Title: title, Version: 1}, s.next
+	s.tasks[s.next], s.keys[key], s.owners[s.next] = &pb.Task{Id: s.next, Title: title, Version: 1}, s.next, user
 	s.changes = append(s.changes, appliedChange{"create", s.next, title, replica})
 	return &pb.Task{Id: s.next, Title: title, Version: 1}
 }
 
 // change returns the task after a change, or the code of the refusal.
-func (s *taskStore) change(replica int, id int64, expected, title string, done *bool, remove bool) (*pb.Task, codes.Code) {
+func (s *taskStore) change(replica int, user, id int64, expected, title string, done *bool, remove bool) (*pb.Task, codes.Code) {
 	title = norm.NFC.String(title)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	t := s.tasks[id]
 	switch {
-	case t == nil:
+	case t == nil || s.owners[id] != user:
 		return nil, codes.NotFound
 	case expected != "" && expected != strconv.FormatInt(t.Version, 10):
 		return nil, codes.Aborted
@@ -85,19 +89,25 @@ func (s *taskStore) change(replica int, id int64, expected, title string, done *
 	return &pb.Task{Id: id, Title: t.Title, Done: t.Done, Version: t.Version}, codes.OK
 }
 
-func (s *taskStore) listJSON() []byte {
+// list returns the user's tasks.
+func (s *taskStore) list(user int64) (tasks []*pb.Task) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	ids := make([]int64, 0, len(s.tasks))
-	for id := range s.tasks {
-		ids = append(ids, id)
+	for _, id := range slices.Sorted(maps.Keys(s.tasks)) {
+		if t := s.tasks[id]; s.owners[id] == user && len(tasks) < 1000 {
+			tasks = append(tasks, &pb.Task{Id: id, Title: t.Title, Done: t.Done, Version: t.Version})
+		}
 	}
-	slices.Sort(ids)
-	var rows []string
-	for _, id := range ids[:min(len(ids), 1000)] {
-		rows = append(rows, fmt.Sprintf(`{"id":%d,"title":"x","priority":0,"done":false,"version":%d}`, id, s.tasks[id].Version))
+	return tasks
+}
+
+// get returns a task of the user, or nil.
+func (s *taskStore) get(user, id int64) *pb.Task {
+	tasks := s.list(user)
+	if i := slices.IndexFunc(tasks, func(t *pb.Task) bool { return t.Id == id }); i >= 0 {
+		return tasks[i]
 	}
-	return []byte("[" + strings.Join(rows, ",") + "]")
+	return nil
 }
 
 // replica is one replica of the fake service. It calls lose after each change: true drops the
@@ -130,9 +140,17 @@ func (s *taskStore) serve(t *testing.T, number int, lose func() bool) workload.T
 }
 
 func (r *replica) ServeHTTP(w http.ResponseWriter, req *http.Request) {
+	if req.Method == http.MethodPost && req.URL.Path == "/sessions" {
+		r.store.sessions.signIn(w, req)
+		return
+	}
+	user, refusal := r.store.sessions.check(req.Header.Get("Authorization"))
+	if refusal != codes.OK {
+		writeRefusal(w, refusal)
+		return
+	}
 	if req.Method == http.MethodGet {
-		w.Header().Set("Cache-Status", "todo; hit")
-		_, _ = w.Write(r.store.listJSON())
+		r.serveRead(w, req, user)
 		return
 	}
 	var body struct {
@@ -153,9 +171,9 @@ func (r *replica) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	var task *pb.Task
 	code, ok := codes.OK, http.StatusOK
 	if req.Method == http.MethodPost {
-		task, ok = r.store.create(r.number, req.Header.Get("Idempotency-Key"), body.Title), http.StatusCreated
+		task, ok = r.store.create(r.number, user, req.Header.Get("Idempotency-Key"), body.Title), http.StatusCreated
 	} else {
-		task, code = r.store.change(r.number, id, strings.Trim(req.Header.Get("If-Match"), `"`), body.Title, body.Done, req.Method == http.MethodDelete)
+		task, code = r.store.change(r.number, user, id, strings.Trim(req.Header.Get("If-Match"), `"`), body.Title, body.Done, req.Method == http.MethodDelete)
 	}
 	if r.lose() {
 		panic(http.ErrAbortHandler)
@@ -169,7 +187,7 @@ func (r *replica) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		w.WriteHeader(http.StatusNoContent)
 	default:
 		w.WriteHeader(ok)
-		fmt.Fprintf(w, `{"id":%d,"version":%d,"done":%t}`, task.Id, task.Version, task.Done)
+		fmt.Fprint(w, taskJSON(task))
 	}
 }
 
@@ -184,24 +202,40 @@ func (r *replica) respond(task *pb.Task, code codes.Code) (*pb.Task, error) {
 }
 
 func (r *replica) CreateTask(ctx context.Context, req *pb.CreateTaskRequest) (*pb.CreateTaskResponse, error) {
+	user, err := r.authenticate(ctx)
+	if err != nil {
+		return nil, err
+	}
 	key := strings.Join(metadata.ValueFromIncomingContext(ctx, "idempotency-key"), "")
-	t, err := r.respond(r.store.create(r.number, key, req.GetTitle()), codes.OK)
+	t, err := r.respond(r.store.create(r.number, user, key, req.GetTitle()), codes.OK)
 	return &pb.CreateTaskResponse{Task: t}, err
 }
 
-func (r *replica) CompleteTask(_ context.Context, req *pb.CompleteTaskRequest) (*pb.CompleteTaskResponse, error) {
+func (r *replica) CompleteTask(ctx context.Context, req *pb.CompleteTaskRequest) (*pb.CompleteTaskResponse, error) {
+	user, err := r.authenticate(ctx)
+	if err != nil {
+		return nil, err
+	}
 	done := true
-	t, err := r.respond(r.store.change(r.number, req.GetId(), formatVersion(req.ExpectedVersion), "", &done, false))
+	t, err := r.respond(r.store.change(r.number, user, req.GetId(), formatVersion(req.ExpectedVersion), "", &done, false))
 	return &pb.CompleteTaskResponse{Task: t}, err
 }
 
-func (r *replica) UpdateTask(_ context.Context, req *pb.UpdateTaskRequest) (*pb.UpdateTaskResponse, error) {
-	t, err := r.respond(r.store.change(r.number, req.GetId(), formatVersion(req.ExpectedVersion), req.GetTitle(), req.Done, false))
+func (r *replica) UpdateTask(ctx context.Context, req *pb.UpdateTaskRequest) (*pb.UpdateTaskResponse, error) {
+	user, err := r.authenticate(ctx)
+	if err != nil {
+		return nil, err
+	}
+	t, err := r.respond(r.store.change(r.number, user, req.GetId(), formatVersion(req.ExpectedVersion), req.GetTitle(), req.Done, false))
 	return &pb.UpdateTaskResponse{Task: t}, err
 }
 
-func (r *replica) DeleteTask(_ context.Context, req *pb.DeleteTaskRequest) (*pb.DeleteTaskResponse, error) {
-	_, err := r.respond(r.store.change(r.number, req.GetId(), formatVersion(req.ExpectedVersion), "", nil, true))
+func (r *replica) DeleteTask(ctx context.Context, req *pb.DeleteTaskRequest) (*pb.DeleteTaskResponse, error) {
+	user, err := r.authenticate(ctx)
+	if err != nil {
+		return nil, err
+	}
+	_, err = r.respond(r.store.change(r.number, user, req.GetId(), formatVersion(req.ExpectedVersion), "", nil, true))
 	return &pb.DeleteTaskResponse{}, err
 }
 

@@ -2,6 +2,7 @@ package workload
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"google.golang.org/grpc"
@@ -34,12 +35,14 @@ func dial(addr string) (*grpc.ClientConn, error) {
 func (c grpcTransport) send(ctx context.Context, r request) response {
 	var replica peer.Peer
 	var trailer metadata.MD
-	t, err := c.call(ctx, r, grpc.Peer(&replica), grpc.Trailer(&trailer))
+	t, err := c.call(withToken(ctx, r.token), r, grpc.Peer(&replica), grpc.Trailer(&trailer))
 	a := response{
 		result: ambiguous, status: status.Code(err).String(),
-		task: task{ID: t.GetId(), Version: t.GetVersion(), Done: t.GetDone()},
+		task: toTask(t),
 	}
 	switch status.Code(err) {
+	case codes.Unauthenticated:
+		a.result = notAdmitted
 	case codes.OK:
 		a.result = done
 		if t == nil && r.operation != history.Delete {
@@ -57,6 +60,9 @@ func (c grpcTransport) send(ctx context.Context, r request) response {
 	case codes.Unknown, codes.Internal, codes.Unavailable, codes.DataLoss, codes.DeadlineExceeded:
 		// The client gives some of these codes to calls without a response. Only a response has a trailer.
 		a.isServerError = len(trailer) > 0
+		if a.isServerError && strings.Contains(status.Convert(err).Message(), uncheckedSession) {
+			a.result = notAdmitted
+		}
 	}
 	// A call that never had a stream on a connection has no peer, and no effect.
 	if replica.Addr == nil {
@@ -83,4 +89,16 @@ func (c grpcTransport) call(ctx context.Context, r request, options ...grpc.Call
 		Id: r.id, ExpectedVersion: r.expected, Title: r.fields.Title, Priority: r.fields.Priority, Done: r.fields.Done,
 	}, options...)
 	return resp.GetTask(), err
+}
+
+// withToken adds the token of a session to a call.
+func withToken(ctx context.Context, token string) context.Context {
+	if token == "" {
+		return ctx
+	}
+	return metadata.AppendToOutgoingContext(ctx, "authorization", "Bearer "+token)
+}
+
+func toTask(t *pb.Task) task {
+	return task{ID: t.GetId(), Title: t.GetTitle(), Version: t.GetVersion(), Done: t.GetDone()}
 }

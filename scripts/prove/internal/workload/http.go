@@ -18,7 +18,7 @@ import (
 
 // httpTransport sends requests to one replica over HTTP.
 type httpTransport struct {
-	base   string
+	addr   string
 	client *http.Client
 }
 
@@ -65,10 +65,11 @@ func (t httpTransport) newRequest(ctx context.Context, r request) (*http.Request
 			return nil, err
 		}
 	}
-	req, err := http.NewRequestWithContext(ctx, method, t.base+path, &body)
+	req, err := http.NewRequestWithContext(ctx, method, "http://"+t.addr+path, &body)
 	if err != nil {
 		return nil, err
 	}
+	setToken(req, r.token)
 	if body.Len() > 0 {
 		req.Header.Set("Content-Type", "application/json")
 	}
@@ -92,6 +93,8 @@ func parseResponse(status int, r request, body []byte) response {
 		if json.Unmarshal(body, &a.task) != nil || a.task.ID < 1 {
 			return response{result: ambiguous, status: a.status + ", unreadable"}
 		}
+	case isSignedOut(a.status), status == http.StatusServiceUnavailable && bytes.Contains(body, []byte(uncheckedSession)):
+		a.result = notAdmitted
 	case status == http.StatusTooManyRequests:
 		a.result = busy
 	case status == http.StatusConflict && r.key != "": // the conflict is about the key, not the task
@@ -99,6 +102,12 @@ func parseResponse(status int, r request, body []byte) response {
 		a.result = refused
 	}
 	return a
+}
+
+func setToken(req *http.Request, token string) {
+	if token != "" {
+		req.Header.Set("Authorization", "Bearer "+token)
+	}
 }
 
 func isServerError(status int) bool { return status >= http.StatusInternalServerError }

@@ -1,6 +1,7 @@
 package workload
 
 import (
+	"fmt"
 	"math/rand/v2"
 	"slices"
 	"strconv"
@@ -32,8 +33,8 @@ const maxCancelDelay = 12 * time.Millisecond
 
 // plan is the part of a call that the seed determines. The task depends on earlier responses.
 type plan struct {
-	seed        int64
-	number      int
+	user        int    // index
+	key         string // Idempotency-Key of a creation: the other users have a call each with the same key
 	operation   history.Operation
 	transport   string
 	hot         int // index of the hot task, or -1 for one of the client's own
@@ -47,13 +48,13 @@ type plan struct {
 	random      *rand.Rand    // for the attempts
 }
 
-// newPlan returns the plan of a call; it depends on seed, number and hot alone. The first calls
-// create the hot tasks.
-func newPlan(seed int64, number, hot int) plan {
+// newPlan returns the plan of a call; it depends on the arguments alone. The first calls create the
+// hot tasks, a multiple of the number of users.
+func newPlan(seed int64, number, hot, users int) plan {
 	random := rand.New(rand.NewPCG(uint64(seed), uint64(number)))
 	percent := func(n int) bool { return random.IntN(100) < n }
 	p := plan{
-		seed: seed, number: number, operation: operations[random.IntN(len(operations))], transport: "http",
+		user: number % users, key: fmt.Sprintf("prove-%d-%d", seed, number/users), operation: operations[random.IntN(len(operations))], transport: "http",
 		hot: -1, pick: random.Int(), title: newTitle(random, number), priority: random.Int32N(101),
 		usePatch: percent(25), random: random,
 	}
@@ -69,6 +70,7 @@ func newPlan(seed int64, number, hot int) plan {
 	}
 	if hot > 0 && percent(hotPercent) && p.operation != history.Create && p.operation != history.Delete {
 		p.hot = random.IntN(hot)
+		p.hot += p.user - p.hot%users // one of the user's own
 	}
 	if number < hot {
 		p.operation, p.hot, p.cancelAfter = history.Create, number, 0

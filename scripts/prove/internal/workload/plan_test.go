@@ -14,7 +14,7 @@ func TestNewPlanDrawsOperationsByTheirPercentages(t *testing.T) {
 	const calls, hot = 20_000, 20
 	n, shared, titles := map[history.Operation]int{}, 0, map[string]bool{}
 	for i := range calls {
-		p := newPlan(1, i, hot)
+		p := newPlan(1, i, hot, 1)
 		n[p.operation]++
 		if p.hot >= 0 {
 			shared++

@@ -8,6 +8,7 @@ import (
 
 // request is a request for a change, independent of the transport.
 type request struct {
+	token     string // of a session; "" without sign-in
 	operation history.Operation
 	key       string // Idempotency-Key of a creation
 	id        int64
@@ -26,11 +27,12 @@ type fields struct {
 type result int
 
 const (
-	done      result = iota
-	refused          // no effect
-	busy             // no effect; the same request may succeed later
-	notSent          // the request never left
-	ambiguous        // the effect may exist, or may come later
+	done        result = iota
+	refused            // no effect
+	busy               // no effect; the same request may succeed later
+	notAdmitted        // no effect: the session was not valid, or could not be checked; the same request may succeed later
+	notSent            // the request never left
+	ambiguous          // the effect may exist, or may come later
 )
 
 // response is the outcome of one attempt.
@@ -45,9 +47,17 @@ type response struct {
 // task is what is known of a task.
 type task struct {
 	ID      int64 // 0 if unknown
+	Title   string
 	Version int64 // 0 if unknown
 	Done    bool
 }
+
+// uncheckedSession is what a response says if Redis did not answer the check of the session. The
+// request had no effect. Other responses with the same status leave that open.
+const uncheckedSession = "sessions are unavailable"
+
+// isSignedOut reports whether a response says that the session is not valid.
+func isSignedOut(status string) bool { return status == "401" || status == "Unauthenticated" }
 
 // transport sends requests to one replica.
 type transport interface {

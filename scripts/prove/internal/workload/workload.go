@@ -5,6 +5,10 @@
 // A client retries as the API allows. It repeats a creation with the same Idempotency-Key,
 // completions and deletions because they are idempotent, and any other call only if the request
 // was never sent. Any other outcome is unknown, and the checker resolves it.
+//
+// With users, the calls act as each of them in turn, also over the same connection. All users send
+// the same idempotency keys. Observers read as each user and request the hot tasks of the others;
+// watchers follow each user's event stream.
 package workload
 
 import (
@@ -20,6 +24,7 @@ import (
 	pb "example.com/todo/contracts/gen/task"
 	"example.com/todo/platform/retry"
 	"example.com/todo/scripts/prove/internal/history"
+	"example.com/todo/scripts/prove/internal/signin"
 )
 
 // maxArrears is how far the calls may fall behind their rate. The clients do not catch up on
@@ -33,9 +38,10 @@ type Target struct{ HTTP, GRPC string }
 type Config struct {
 	Seed     int64
 	Calls    int // number of calls
-	HotTasks int // tasks that all clients change concurrently
+	HotTasks int // tasks that all clients change concurrently; with users a multiple of their number
 	Clients  int
-	Readers  int // of the list
+	Users    []*signin.User // signed in; none for a service without sign-in
+	Readers  int            // of the list
 	Targets  []Target
 	Stats    []string       // HTTP address of every replica of stats-service
 	Rate     func() float64 // calls per second from the next call on; 0 or less for no limit
@@ -54,17 +60,32 @@ type Workload struct {
 	hotTasks []task // with the highest versions shown
 	reads    []history.ListRead
 	failures []history.ServerError
+	foreign  []history.ForeignRequest
+
+	sightings sightings
 }
 
 // endpoint has the transports to a replica, and whether the replica responds.
 type endpoint struct {
-	transports map[string]transport // by history.Call.Transport
-	listURL    string
-	silent     atomic.Bool
+	replica int
+	http    httpTransport
+	grpc    grpcTransport
+	silent  atomic.Bool
+}
+
+// transport returns the transport with a name, see history.Call.
+func (e *endpoint) transport(name string) transport {
+	if name == "grpc" {
+		return e.grpc
+	}
+	return e.http
 }
 
 // New returns a workload without connecting.
 func New(cfg Config) *Workload {
+	if len(cfg.Users) == 0 {
+		cfg.Users = []*signin.User{nil}
+	}
 	return &Workload{
 		cfg: cfg, endpoints: make([]endpoint, len(cfg.Targets)), hotTasks: make([]task, cfg.HotTasks),
 		calls: make([]history.Call, cfg.Calls),
@@ -83,11 +104,8 @@ func (w *Workload) Run(ctx context.Context) error {
 			return fmt.Errorf("gRPC to %s: %w", target.GRPC, err)
 		}
 		defer conn.Close()
-		w.endpoints[i].transports = map[string]transport{
-			"http": httpTransport{"http://" + target.HTTP, client},
-			"grpc": grpcTransport{pb.NewTaskServiceClient(conn)},
-		}
-		w.endpoints[i].listURL = "http://" + target.HTTP + "/tasks"
+		e := &w.endpoints[i]
+		e.replica, e.http, e.grpc = i, httpTransport{target.HTTP, client}, grpcTransport{pb.NewTaskServiceClient(conn)}
 	}
 	hot := min(w.cfg.HotTasks, w.cfg.Calls)
 	if err := w.runCalls(ctx, 0, hot); err != nil {
@@ -100,10 +118,17 @@ func (w *Workload) Run(ctx context.Context) error {
 	reading, stop := context.WithCancel(ctx)
 	var readers sync.WaitGroup
 	for i := range w.cfg.Readers {
-		readers.Go(func() { w.readLists(reading, client, i, lastHot) })
+		readers.Go(func() { w.readLists(reading, i, lastHot) })
 	}
 	for i, addr := range w.cfg.Stats {
-		readers.Go(func() { w.readStats(reading, client, i, "http://"+addr+"/stats") })
+		readers.Go(func() { w.readStats(reading, client, i, addr) })
+	}
+	for i, user := range w.cfg.Users {
+		if user != nil {
+			readers.Go(func() { w.observe(reading, i) })
+			readers.Go(func() { w.watchHTTP(reading, user) })
+			readers.Go(func() { w.watchGRPC(reading, user) })
+		}
 	}
 	err := w.runCalls(ctx, hot, w.cfg.Calls)
 	stop()
@@ -116,7 +141,7 @@ func (w *Workload) runCalls(ctx context.Context, from, to int) error {
 	numbers := make(chan int)
 	var clients sync.WaitGroup
 	for i := range w.cfg.Clients {
-		c := &client{w: w, number: i}
+		c := &client{w: w, number: i, tasks: make([][]task, len(w.cfg.Users))}
 		clients.Go(func() {
 			for number := range numbers {
 				c.runCall(ctx, number)
@@ -173,3 +198,9 @@ func (w *Workload) recordServerError(replica int, request, status string) {
 
 // Reads returns the reads of the list. Call it after Run.
 func (w *Workload) Reads() []history.ListRead { return w.reads }
+
+// ForeignRequests returns the users' requests for tasks of others. Call it after Run.
+func (w *Workload) ForeignRequests() []history.ForeignRequest { return w.foreign }
+
+// Sightings returns the tasks that the users were shown. Call it after Run.
+func (w *Workload) Sightings() []history.Sighting { return w.sightings.all() }
