@@ -34,8 +34,8 @@ func checkOwners(ix *index, found *violations) string {
 	if len(users) < 2 {
 		found.add("%d users signed in", len(users))
 	}
-	shown := ix.checkSightings(sortedKeys(users), found)
-	ix.checkForeignRequests(found)
+	shown, foreign := ix.checkSightings(sortedKeys(users), found)
+	answered := ix.checkForeignRequests(found)
 	ix.checkSessions(sortedKeys(users), found)
 	if len(ix.UserReports) == 0 {
 		found.add("no user was shown its statistics")
@@ -45,8 +45,9 @@ func checkOwners(ix *index, found *violations) string {
 	for _, c := range ix.Calls {
 		notAdmitted += c.NotAdmitted
 	}
-	return sprintf("%d users saw %d tasks of their own, and got %d times 404 for another's; %d sign-ins, %d attempts not admitted",
-		len(users), shown, len(ix.ForeignRequests), len(ix.SignIns), notAdmitted)
+	return sprintf("%d of %d tasks shown to %d users were another's; %d of %d requests for another's were not answered by 404; "+
+		"%d sign-ins, %d attempts not admitted",
+		foreign, shown, len(users), answered, len(ix.ForeignRequests), len(ix.SignIns), notAdmitted)
 }
 
 // checkStoredOwners compares the user of each row and record with that of the call.
@@ -70,8 +71,8 @@ func (ix *index) checkStoredOwners(found *violations) {
 }
 
 // checkSightings checks that users were shown tasks of their own, with titles that these had. It
-// returns how many.
-func (ix *index) checkSightings(users []int64, found *violations) (shown int) {
+// returns how many they were shown, and how many of these were another's.
+func (ix *index) checkSightings(users []int64, found *violations) (shown, foreign int) {
 	type place struct {
 		user  int64
 		where string
@@ -84,6 +85,7 @@ func (ix *index) checkSightings(users []int64, found *violations) (shown int) {
 		hadTitle := slices.ContainsFunc(ix.eventsByTask[s.TaskID], func(e *history.Event) bool { return e.Title == s.Title })
 		switch {
 		case !known || owner != s.User:
+			foreign += s.Times
 			found.add("%s: replica %d showed user %d task %d of user %d, %q, by %s, %d times",
 				formatTime(s.At), s.Replica, s.User, s.TaskID, owner, s.Title, s.Where, s.Times)
 		case !hadTitle:
@@ -98,11 +100,12 @@ func (ix *index) checkSightings(users []int64, found *violations) (shown int) {
 			}
 		}
 	}
-	return shown
+	return shown, foreign
 }
 
-// checkForeignRequests checks that a task of another user was not found.
-func (ix *index) checkForeignRequests(found *violations) {
+// checkForeignRequests checks that a task of another user was not found. It returns how many requests
+// had another answer.
+func (ix *index) checkForeignRequests(found *violations) (answered int) {
 	made := map[string]bool{}
 	for _, r := range ix.ForeignRequests {
 		made[r.Request] = true
@@ -112,6 +115,7 @@ func (ix *index) checkForeignRequests(found *violations) {
 			found.add("%s of task %d by user %d is no request for the task of another: a defect of the workload",
 				r.Request, r.TaskID, r.User)
 		case r.Status != "404" && r.Status != "NotFound":
+			answered++
 			found.add("%s: replica %d answered %s to user %d for %s of task %d, which belongs to user %d",
 				formatTime(r.At), r.Replica, r.Status, r.User, r.Request, r.TaskID, owner)
 		}
@@ -121,6 +125,7 @@ func (ix *index) checkForeignRequests(found *violations) {
 			found.add("no user requested %s of another's task", request)
 		}
 	}
+	return answered
 }
 
 // outageMargin is how long after the start of a fault of Redis requests may have been admitted before

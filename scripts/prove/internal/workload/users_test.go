@@ -219,6 +219,11 @@ func TestUsersShareConnectionsAndKeysAndSeeTheirOwnTasks(t *testing.T) {
 		if len(r.Versions) != 2 {
 			t.Errorf("user %d was shown %d of 2 hot tasks", r.User, len(r.Versions))
 		}
+		for task := range r.Versions {
+			if store.owners[task] != r.User {
+				t.Errorf("user %d read the list with task %d of user %d", r.User, task, store.owners[task])
+			}
+		}
 	}
 }
 
