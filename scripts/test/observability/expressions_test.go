@@ -13,6 +13,7 @@ import (
 	"github.com/tidwall/gjson"
 
 	"example.com/todo/platform/testenv"
+	"example.com/todo/platform/testenv/testca"
 )
 
 // evaluationTimeout is how long an expression may need for its first value. Rules on rules
@@ -20,18 +21,22 @@ import (
 const evaluationTimeout = 3 * time.Minute
 
 func TestEveryExpressionHasDataAndTheCountsAgree(t *testing.T) {
+	// One listener speaks TLS, so that the metrics of certificates have values.
+	ca := testca.New(t)
+	certificate := ca.Issue("127.0.0.1")
 	s := startSystem(t,
 		fmt.Sprintf("RATE_LIMIT_REQUESTS=%d", limitRequests), "RATE_LIMIT_WINDOW=5s", "TRUSTED_PROXIES=127.0.0.1/32",
 		fmt.Sprintf("WATCH_MAX_WATCHERS=%d", maxWatchers), fmt.Sprintf("WATCH_MAX_PER_CLIENT=%d", maxPerClient),
 		fmt.Sprintf("HTTP_MAX_CONNS=%d", maxConns),
 		"WEBHOOK_URL="+startWebhook(t), "WEBHOOK_ALLOW_PRIVATE=true",
 		"WEBHOOK_SECRET=whsec_"+base64.StdEncoding.EncodeToString(make([]byte, 32)),
+		"GRPC_TLS_CERT="+certificate.Cert, "GRPC_TLS_KEY="+certificate.Key,
 		"LOG_LEVEL=ERROR",
 	)
 	p := startPrometheus(t, map[string]string{
 		"todo-service": s.env["TODO_OPS_ADDR"], "notification-service": s.env["NOTIFICATION_OPS_ADDR"], "stats-service": s.env["STATS_OPS_ADDR"],
 	})
-	stopWorkload := startWorkload(t, s)
+	stopWorkload := startWorkload(t, s, ca)
 	injectFaults(t, s, p)
 
 	dashboards := readDashboards(t)

@@ -13,10 +13,11 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/metadata"
 
 	pb "example.com/todo/contracts/gen/task"
+	"example.com/todo/platform/testenv/testca"
 )
 
 // The limits of the system under test, low enough to be reached.
@@ -39,10 +40,11 @@ type workload struct {
 	random      *rand.Rand
 }
 
-// startWorkload returns a function that stops the workload and waits for its last request.
-func startWorkload(t *testing.T, s *system) (stop func()) {
+// startWorkload returns a function that stops the workload and waits for its last request. ca issued the certificate of
+// the gRPC server.
+func startWorkload(t *testing.T, s *system, ca *testca.CA) (stop func()) {
 	t.Helper()
-	conn, err := grpc.NewClient(s.env["TODO_GRPC_ADDR"], grpc.WithTransportCredentials(insecure.NewCredentials()))
+	conn, err := grpc.NewClient(s.env["TODO_GRPC_ADDR"], grpc.WithTransportCredentials(credentials.NewClientTLSFromCert(ca.Pool(), "")))
 	if err != nil {
 		t.Fatal(err)
 	}
