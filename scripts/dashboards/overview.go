@@ -2,9 +2,9 @@ package main
 
 // overview returns the rows of "Todo overview": first what users see, then each part from
 // the request to its effects.
-func overview() []row {
+func overview(completions row) []row {
 	return []row{
-		completionsRow(), glanceRow(), httpRow(), grpcRow(), limitsRow(),
+		completions, glanceRow(), httpRow(), grpcRow(), limitsRow(),
 		cacheRow(), outboxRow(), consumersRow(), storesRow(), runtimeRow(),
 	}
 }
@@ -18,22 +18,38 @@ func completionsRow() row {
 			description: "Tasks completed on the current UTC day, as stats-service counts them in Redis and GET /stats serves them.",
 			targets:     fromStats("?days=1", "", column{"completed_today", "completed today", "number"}),
 		},
-		{
-			kind: value, title: "Completed today, as a metric", unit: "short", width: 6, height: 8,
-			description: "The same figure as a Prometheus gauge that stats-service reads on the same path.",
-			targets:     atOnce(query{expr: maximum("", "stats_completed_today_tasks")}),
-		},
-		{
-			title: "Completed today over time", unit: "short", width: 6,
-			description: "The gauge over time; it starts again from 0 at midnight UTC.",
-			targets:     overTime(query{maximum("", "stats_completed_today_tasks"), "completed today"}),
-		},
+		completedToday("Completed today, as a metric", "The same figure as a Prometheus gauge that stats-service reads on the same path.", 6),
+		completedOverTime(6),
 		{
 			kind: bars, title: "Completed by day, from /stats", unit: "short", width: 6,
 			description: "Tasks completed on each of the last 14 UTC days, as GET /stats serves them.",
 			targets:     fromStats("?days=14", "by_day", column{"day", "day", "string"}, column{"completed", "completed", "number"}),
 		},
 	}}
+}
+
+// completionsGaugeRow is the row of a system with sign-in, where GET /stats needs a session.
+func completionsGaugeRow() row {
+	return row{"Tasks completed", []panel{
+		completedToday("Completed today", "Tasks completed by all users on the current UTC day, as stats-service counts them in Redis.", 8),
+		completedOverTime(16),
+	}}
+}
+
+func completedToday(title, description string, width uint32) panel {
+	return panel{
+		kind: value, title: title, unit: "short", width: width, height: 8,
+		description: description,
+		targets:     atOnce(query{expr: maximum("", "stats_completed_today_tasks")}),
+	}
+}
+
+func completedOverTime(width uint32) panel {
+	return panel{
+		title: "Completed today over time", unit: "short", width: width,
+		description: "The gauge over time; it starts again from 0 at midnight UTC.",
+		targets:     overTime(query{maximum("", "stats_completed_today_tasks"), "completed today"}),
+	}
 }
 
 func glanceRow() row {

@@ -25,7 +25,7 @@ func TestRequestsPanelAddsBothTransports(t *testing.T) {
 	t.Parallel()
 	http := series{`http_requests_total{instance="a", route="GET /tasks"}`, "0+30x60"}
 	grpc := series{`grpc_server_handled_total{instance="a", grpc_method="GetTask"}`, "0+60x60"}
-	expr := exprOf(t, overview(), "Requests")
+	expr := exprOf(t, overview(completionsRow()), "Requests")
 	for name, test := range map[string]struct {
 		input []series
 		want  []sample
