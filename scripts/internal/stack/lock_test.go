@@ -60,7 +60,7 @@ func TestLockIsAcquiredWhileCommandsAskForTheState(t *testing.T) {
 func TestResetRemovesDataAndKeepsPrograms(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	for _, name := range []string{"embedded/postgres/data", "embedded/redis", "apache/postgres/data", "apache/kafka", "log", "bin"} {
+	for _, name := range []string{"embedded/postgres/data", "embedded/redis", "apache/postgres/data", "apache/kafka", "embedded-secure/secrets", "apache-secure/tls", "log", "bin"} {
 		if err := os.MkdirAll(filepath.Join(dir, name), 0o755); err != nil {
 			t.Fatal(err)
 		}

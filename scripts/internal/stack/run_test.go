@@ -35,6 +35,12 @@ type run struct {
 // start runs a stack in dir until the test ends or calls stop, and waits until it is ready.
 func start(t *testing.T, dir string) *run {
 	t.Helper()
+	return startWith(t, Settings{Dir: dir})
+}
+
+func startWith(t *testing.T, settings Settings) *run {
+	t.Helper()
+	dir := settings.Dir
 	root, err := filepath.Abs("testdata/workspace")
 	if err != nil {
 		t.Fatal(err)
@@ -45,12 +51,9 @@ func start(t *testing.T, dir string) *run {
 	}
 	t.Cleanup(release)
 	ctx, cancel := context.WithCancel(context.Background())
-	r := &run{
-		Settings: Settings{
-			Root: root, Dir: dir, Kafka: toolchain.KafkaEmbedded, Ports: ports, Environ: append(os.Environ(), "RATE_LIMIT_REQUESTS=10"),
-		},
-		said: &output{}, stop: cancel, ended: make(chan error, 1),
-	}
+	settings.Root, settings.Kafka, settings.Ports = root, toolchain.KafkaEmbedded, ports
+	settings.Environ = append(os.Environ(), "RATE_LIMIT_REQUESTS=10")
+	r := &run{Settings: settings, said: &output{}, stop: cancel, ended: make(chan error, 1)}
 	tools := testTools(t, r.said)
 	go func() {
 		r.ended <- Run(ctx, tools, r.Settings)

@@ -72,18 +72,21 @@ func TestPageMayRequestTheStatistics(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		port    int
+		secure  bool
 		environ []string
 		want    map[string]string
 	}{
-		"as documented": {8080, nil, map[string]string{"WEB_STATS_URL": "http://localhost:8081", "HTTP_CORS_ORIGINS": "http://localhost:8080,http://127.0.0.1:8080"}},
-		"on port 80":    {80, nil, map[string]string{"WEB_STATS_URL": "http://localhost:8081", "HTTP_CORS_ORIGINS": "http://localhost,http://127.0.0.1"}},
+		"as documented": {8080, false, nil, map[string]string{"WEB_STATS_URL": "http://localhost:8081", "HTTP_CORS_ORIGINS": "http://localhost:8080,http://127.0.0.1:8080"}},
+		"on port 80":    {80, false, nil, map[string]string{"WEB_STATS_URL": "http://localhost:8081", "HTTP_CORS_ORIGINS": "http://localhost,http://127.0.0.1"}},
+		"secure":        {8080, true, nil, map[string]string{"WEB_STATS_URL": "https://localhost:8081", "HTTP_CORS_ORIGINS": "https://localhost:8080,https://127.0.0.1:8080"}},
+		"on port 443":   {443, true, nil, map[string]string{"WEB_STATS_URL": "https://localhost:8081", "HTTP_CORS_ORIGINS": "https://localhost,https://127.0.0.1"}},
 		"as chosen": {
-			8080, []string{"WEB_STATS_URL=", "HTTP_CORS_ORIGINS=https://app.example.com"},
+			8080, false, []string{"WEB_STATS_URL=", "HTTP_CORS_ORIGINS=https://app.example.com"},
 			map[string]string{"WEB_STATS_URL": "", "HTTP_CORS_ORIGINS": "https://app.example.com"},
 		},
 	} {
 		s := settings(c.environ...)
-		s.Ports["TODO_HTTP_PORT"] = c.port
+		s.Ports["TODO_HTTP_PORT"], s.Secure = c.port, c.secure
 		got := lookup(environ(t, s.service(todoService)), "WEB_STATS_URL")
 		got["HTTP_CORS_ORIGINS"] = lookup(environ(t, s.service(statsService)), "HTTP_CORS_ORIGINS")["HTTP_CORS_ORIGINS"]
 		if diff := cmp.Diff(c.want, got); diff != "" {

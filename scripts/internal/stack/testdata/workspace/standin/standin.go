@@ -11,18 +11,23 @@ import (
 	"syscall"
 )
 
-// Run listens on every address that the environment names, until SIGTERM.
+// Run listens on every address that the environment names, over TLS with the certificate that it names, until SIGTERM.
 func Run() {
 	if len(os.Args) == 2 && os.Args[1] == "migrate" {
-		fmt.Println("migrated", os.Getenv("POSTGRES_DSN"))
+		fmt.Println("migrated", os.Getenv("POSTGRES_DSN"), os.Getenv("POSTGRES_DSN_FILE"))
 		return
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
 	http.HandleFunc("GET /readyz", func(http.ResponseWriter, *http.Request) {})
-	for _, variable := range []string{"HTTP_ADDR", "GRPC_ADDR", "OPS_ADDR"} {
-		if addr := os.Getenv(variable); addr != "" {
+	for _, listener := range []string{"HTTP", "GRPC", "OPS"} {
+		addr, cert := os.Getenv(listener+"_ADDR"), os.Getenv(listener+"_TLS_CERT")
+		switch {
+		case addr == "":
+		case cert == "":
 			go func() { log.Fatal(http.ListenAndServe(addr, nil)) }()
+		default:
+			go func() { log.Fatal(http.ListenAndServeTLS(addr, cert, os.Getenv(listener+"_TLS_KEY"), nil)) }()
 		}
 	}
 	fmt.Println("up with", os.Getenv("RATE_LIMIT_REQUESTS"), "requests")
