@@ -53,7 +53,7 @@ func TestSecureStackKeepsItsSecrets(t *testing.T) {
 			}
 		}
 	}
-	err := filepath.WalkDir(filepath.Join(r.data()), func(path string, entry fs.DirEntry, err error) error {
+	err := filepath.WalkDir(r.data(), func(path string, entry fs.DirEntry, err error) error {
 		private := strings.HasSuffix(path, ".key") || filepath.Base(filepath.Dir(path)) == "secrets" || filepath.Base(path) == "security.json"
 		if err != nil || !private {
 			return err
