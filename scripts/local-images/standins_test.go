@@ -69,6 +69,24 @@ func TestPostgresRunsWithoutPrivileges(t *testing.T) {
 	c.stop()
 }
 
+// compose/secure.yaml relies on both.
+func TestPostgresTakesItsPasswordFromAFileAndHasOpenSSL(t *testing.T) {
+	t.Parallel()
+	d := requireImages(t, "postgres:18")
+	dir := writeFiles(t, map[string]string{"password": "secret\n"})
+	c := start(t, d, "postgres:18", []string{
+		"--env", "POSTGRES_USER=todo", "--env", "POSTGRES_DB=tasks", "--env", "POSTGRES_PASSWORD_FILE=/run/secrets/password",
+		"--volume", dir + ":/run/secrets:ro",
+	})
+	c.waitUntil("pg_isready", "--host", "127.0.0.1", "--username", "todo", "--dbname", "tasks")
+	if got := c.mustPsql("SELECT 1 + 1"); got != "2" {
+		t.Errorf("1 + 1 = %s", got)
+	}
+	if version := c.exec("openssl", "version"); !strings.HasPrefix(version, "OpenSSL 3.") {
+		t.Errorf("openssl is %s, want 3", version)
+	}
+}
+
 func TestPostgresSaysThatItsPasswordIsMissing(t *testing.T) {
 	t.Parallel()
 	d := requireImages(t, "postgres:18")

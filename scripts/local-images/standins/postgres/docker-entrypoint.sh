@@ -1,10 +1,14 @@
 #!/usr/bin/env bash
 # Runs the PostgreSQL server as the user postgres, or any other command unchanged. At the first start it creates
-# the database POSTGRES_DB of POSTGRES_USER with POSTGRES_PASSWORD, and runs what is in /docker-entrypoint-initdb.d.
+# the database POSTGRES_DB of POSTGRES_USER with POSTGRES_PASSWORD, or with what the file POSTGRES_PASSWORD_FILE has, and
+# runs what is in /docker-entrypoint-initdb.d.
 set -euo pipefail
 
 # create_database creates the data folder and its content. Its arguments are the server's.
 create_database() {
+	if [[ -n ${POSTGRES_PASSWORD_FILE:-} ]]; then
+		POSTGRES_PASSWORD=$(<"$POSTGRES_PASSWORD_FILE")
+	fi
 	if [[ -z ${POSTGRES_PASSWORD:-} ]]; then
 		echo "postgres: there is no database in $PGDATA, and POSTGRES_PASSWORD, which a new one needs, is not set" >&2
 		exit 1
