@@ -56,7 +56,7 @@ breaking: ## Compare the contracts with the released ones
 	@$(MAKE) --no-print-directory -C contracts breaking
 
 compose-check: ## Check the compose files
-	@for variant in "" zookeeper scale; do $(or $(DOCKER),docker) compose -f compose/compose.yaml $${variant:+-f compose/$$variant.yaml} config --quiet || exit 1; done
+	@for variant in "" zookeeper scale secure; do $(or $(DOCKER),docker) compose -f compose/compose.yaml $${variant:+-f compose/$$variant.yaml} config --quiet || exit 1; done
 
 images: ## Build the images of the services
 	@set -e; for service in todo-service notification-service stats-service; do $(MAKE) --no-print-directory -C $$service image; done

@@ -12,11 +12,16 @@ import (
 	"github.com/compose-spec/compose-go/v2/types"
 )
 
-const file = "../../../compose/compose.yaml"
+const folder = "../../../compose"
 
-func project(t *testing.T) *types.Project {
+// project returns the system of compose.yaml and the files that override it.
+func project(t *testing.T, overrides ...string) *types.Project {
 	t.Helper()
-	options, err := cli.NewProjectOptions([]string{file}, cli.WithInterpolation(true), cli.WithConsistency(true), cli.WithNormalization(true))
+	var files []string
+	for _, name := range append([]string{"compose.yaml"}, overrides...) {
+		files = append(files, filepath.Join(folder, name))
+	}
+	options, err := cli.NewProjectOptions(files, cli.WithInterpolation(true), cli.WithConsistency(true), cli.WithNormalization(true))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -29,7 +34,13 @@ func project(t *testing.T) *types.Project {
 
 func TestComposeServicesHaveHealthChecksAndPublishTheirPorts(t *testing.T) {
 	t.Parallel()
-	services := project(t).Services
+	for _, overrides := range [][]string{nil, {"secure.yaml"}} {
+		checkHealthChecksAndPorts(t, project(t, overrides...).Services)
+	}
+}
+
+func checkHealthChecksAndPorts(t *testing.T, services types.Services) {
+	t.Helper()
 	for name, ports := range map[string][]string{
 		"postgres":             {"5432"},
 		"redis":                {"6379"},
@@ -115,12 +126,24 @@ func TestHealthCheckIsACommandThatIsNotDisabled(t *testing.T) {
 
 func TestComposeServicesWaitForTopicsAndSchema(t *testing.T) {
 	t.Parallel()
-	services := project(t).Services
-	for name, needs := range map[string][]string{
+	checkNeeds(t, project(t).Services, map[string][]string{
 		"todo-service":         {"migrate", "kafka-topics"},
 		"notification-service": {"kafka-topics"},
 		"stats-service":        {"kafka-topics"},
-	} {
+	})
+	checkNeeds(t, project(t, "secure.yaml").Services, map[string][]string{
+		"migrate":              {"postgres-roles"},
+		"postgres-rights":      {"migrate"},
+		"kafka-acls":           {"kafka-topics"},
+		"todo-service":         {"postgres-rights", "kafka-acls"},
+		"notification-service": {"kafka-acls"},
+		"stats-service":        {"kafka-acls"},
+	})
+}
+
+func checkNeeds(t *testing.T, services types.Services, needs map[string][]string) {
+	t.Helper()
+	for name, needs := range needs {
 		for _, need := range needs {
 			if got := services[name].DependsOn[need].Condition; got != types.ServiceConditionCompletedSuccessfully {
 				t.Errorf("%s waits for %s to be %q", name, need, got)

@@ -27,6 +27,8 @@ type composition struct {
 	env     []string
 	ports   map[string]int // by the variables of compose.yaml
 	block   *port.Block
+	// operator is the folder with the CA, a client certificate and the administrators' passwords, in the variant secure.
+	operator string
 }
 
 // services are the parts that this repository builds.
@@ -51,17 +53,31 @@ func startComposition(ctx context.Context) (*composition, error) {
 		c.files = append(c.files, "--file", "../../../compose/"+variant+".yaml")
 	}
 	// A request from this host comes from the gateway of a network of the engine.
-	c.env = append(settings("10.0.0.0/8,172.16.0.0/12,192.168.0.0/16"), "COMPOSE_PROFILES=",
+	c.env = append(settings("10.0.0.0/8,172.16.0.0/12,192.168.0.0/16"), "COMPOSE_PROFILES=", "AUTH_SIGNUP=open",
 		fmt.Sprintf("BALANCER_NET=10.232.%d", os.Getpid()%256))
 	for i, name := range variables {
 		c.ports[name] = block.Ports[i]
 		c.env = append(c.env, fmt.Sprintf("%s=%d", name, block.Ports[i]))
 	}
-	if err := c.up(ctx); err != nil {
+	err = c.up(ctx)
+	if err == nil && variant == "secure" {
+		err = c.copyOperator(ctx)
+	}
+	if err != nil {
 		logs, _ := c.docker(context.WithoutCancel(ctx), "logs", "--no-color", "--tail=20").CombinedOutput()
 		return nil, errors.Join(fmt.Errorf("%w\n%s", err, logs), c.end())
 	}
 	return c, nil
+}
+
+// copyOperator copies what README.md tells an operator to copy.
+func (c *composition) copyOperator(ctx context.Context) error {
+	dir, err := os.MkdirTemp("", "todo-e2e-operator-")
+	if err != nil {
+		return err
+	}
+	c.operator = filepath.Join(dir, "operator")
+	return c.compose(ctx, "cp", "credentials:/secrets/operator", dir)
 }
 
 // up starts the parts that do not run and waits until all are healthy.
@@ -112,8 +128,35 @@ func (c *composition) address(variable string) string {
 	}
 }
 
-// credential returns "": the system in containers is reached in plaintext and without passwords.
-func (c *composition) credential(string) string { return "" }
+// credential returns a credential of the operator: "" unless the variant is secure.
+func (c *composition) credential(variable string) string {
+	if c.operator == "" {
+		return ""
+	}
+	file := func(name string) string { return filepath.Join(c.operator, name) }
+	password := func(name string) string {
+		content, _ := os.ReadFile(file(name + ".password")) // without it the server rejects the client
+		return strings.TrimSpace(string(content))
+	}
+	switch variable {
+	case "TLS_CA":
+		return file("ca.crt")
+	case "TLS_CLIENT_CERT":
+		return file("tls.crt")
+	case "TLS_CLIENT_KEY":
+		return file("tls.key")
+	case "REDIS_ADMIN_PASSWORD":
+		return password("redis-admin")
+	case "KAFKA_ADMIN_PASSWORD":
+		return password("kafka-admin")
+	case "REDIS_ADMIN_USERNAME", "KAFKA_ADMIN_USERNAME":
+		return "admin"
+	case "POSTGRES_OWNER_DSN":
+		return "postgres://postgres:" + password("postgres") + "@" + port.Addr(c.ports["POSTGRES_PORT"]) + "/todo?sslmode=verify-full&sslrootcert=" + file("ca.crt")
+	default:
+		return ""
+	}
+}
 
 func (c *composition) stop(t *testing.T, part string) {
 	t.Helper()
@@ -191,6 +234,9 @@ func (c *composition) end() error {
 	defer c.block.Close()
 	ctx := context.Background()
 	var problems []error
+	if c.operator != "" {
+		problems = append(problems, os.RemoveAll(filepath.Dir(c.operator)))
+	}
 	for _, service := range services {
 		problems = append(problems, c.findCrash(ctx, service))
 	}

@@ -8,7 +8,8 @@
 // E2E_VARIANT then names a file that compose.yaml is combined with, and a few
 // tests run against it.
 //
-// E2E_SECURE=1 runs the system with sign-in, TLS and SASL, and each test as a user of its own.
+// E2E_SECURE=1 runs the system with sign-in, TLS and SASL, and each test as a user of its own. The variant secure does so in
+// containers.
 //
 // E2E_KAFKA is the Kafka of devstack: apache, embedded or best, which is the
 // default: apache if Java 17 is installed, otherwise embedded.

@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// variant is the file that compose.yaml is combined with: zookeeper or scale, or none.
+// variant is the file that compose.yaml is combined with: zookeeper, scale or secure, or none.
 var variant = os.Getenv("E2E_VARIANT")
 
 // variantTests are the tests that run against a variant unless the flag -run names others: one of each kind that concerns
@@ -28,6 +28,21 @@ var variantTests = map[string][]func(*testing.T){
 		TestCompletedTaskIsNotifiedAndCounted,
 		TestWatcherReceivesEveryChangeInOrder,
 		TestNothingIsLostWhenABrokerIsKilledUnderLoad,
+		TestContainersHaveNoUnnamedVolumes,
+	},
+	"secure": {
+		TestCompletedTaskIsNotifiedAndCounted,
+		TestWatcherReceivesEveryChangeInOrder,
+		TestListenersShowACertificateOfTheAuthorityAndRefusePlaintext,
+		TestMetricsDemandAClientCertificateAndProbesNone,
+		TestContainersHaveTheirOwnSecretsAlone,
+		TestPostgresRefusesTheServiceWhatItDoesNotNeed,
+		TestRedisRefusesServicesWhatTheyDoNotNeed,
+		TestKafkaRefusesServicesWhatTheyDoNotNeed,
+		TestPrometheusScrapesWithItsClientCertificate,
+		TestRenewedCertificateIsInUseWithoutARestart,
+		TestTasksAndCountsSurviveDownAndUp,
+		TestContainersHaveNoPrivileges,
 		TestContainersHaveNoUnnamedVolumes,
 	},
 }
