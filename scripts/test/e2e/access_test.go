@@ -33,7 +33,7 @@ type access struct {
 // newAccess returns the access to a system that has started.
 func newAccess(d deployment) (*access, error) {
 	a := &access{deployment: d, http: http.DefaultClient, users: map[string]user{}}
-	if d.credential("TLS_CA") == "" {
+	if !secure {
 		return a, nil
 	}
 	ca, err := os.ReadFile(d.credential("TLS_CA"))

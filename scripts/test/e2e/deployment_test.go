@@ -19,7 +19,7 @@ type deployment interface {
 	start(t *testing.T, part string)
 	// log returns what a part has logged.
 	log(t *testing.T, part string) string
-	// command returns a command of a service's binary, with the settings of the running service.
+	// command returns a command of a service's binary, with the settings of the operator.
 	command(ctx context.Context, service string, args ...string) *exec.Cmd
 	// limitedClient says how requests are sent that all count for one address: from which local one, or "" for any, and
 	// with which headers of the i-th request: they name another address that must not count.

@@ -43,12 +43,9 @@ func newStack(ctx context.Context) (*stack, error) {
 
 // run starts the stack on free ports and waits until it is ready. After an error the stack is removed.
 func (s *stack) run(ctx context.Context, kafka string, env ...string) error {
-	s.cmd = exec.Command(s.devstack, "run", "--dir", s.dir, "--ports", "free", "--kafka", kafka)
+	s.cmd = exec.Command(s.devstack, "run", "--dir", s.dir, "--ports", "free", "--kafka", kafka, fmt.Sprintf("--secure=%t", secure))
 	s.cmd.Dir = filepath.Join("..", "..", "..")
 	s.cmd.Env = append(os.Environ(), env...)
-	if secure {
-		s.cmd.Env = append(s.cmd.Env, "AUTH_MODE=on", "AUTH_SIGNUP=open")
-	}
 	output, err := os.Create(s.outputPath())
 	if err != nil {
 		return err
@@ -145,9 +142,13 @@ func (s *stack) log(t *testing.T, part string) string {
 
 func (s *stack) command(ctx context.Context, service string, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, filepath.Join(s.dir, "bin", service), args...)
-	cmd.Env = os.Environ()
-	for name, value := range s.env {
-		cmd.Env = append(cmd.Env, name+"="+value)
+	cmd.Env = append(os.Environ(), "POSTGRES_DSN="+s.env["POSTGRES_DSN"], "REDIS_ADDR="+s.env["REDIS_ADDR"], "KAFKA_BROKERS="+s.env["KAFKA_BROKERS"])
+	if secure {
+		cmd.Env = append(cmd.Env,
+			"REDIS_TLS=true", "REDIS_TLS_CA="+s.env["TLS_CA"],
+			"REDIS_USERNAME="+s.env["REDIS_ADMIN_USERNAME"], "REDIS_PASSWORD="+s.env["REDIS_ADMIN_PASSWORD"],
+			"KAFKA_TLS=true", "KAFKA_TLS_CA="+s.env["TLS_CA"], "KAFKA_SASL_MECHANISM=plain",
+			"KAFKA_SASL_USERNAME="+s.env["KAFKA_ADMIN_USERNAME"], "KAFKA_SASL_PASSWORD="+s.env["KAFKA_ADMIN_PASSWORD"])
 	}
 	return cmd
 }
