@@ -19,6 +19,9 @@ import (
 // stopLimit is the promise for Ctrl-C.
 const stopLimit = 10 * time.Second
 
+// opsListeners are the variables of the services' ops addresses.
+var opsListeners = []string{"TODO_OPS_ADDR", "NOTIFICATION_OPS_ADDR", "STATS_OPS_ADDR"}
+
 // stack is a running system with its own folder.
 type stack struct {
 	dir      string
@@ -83,7 +86,7 @@ func (s *stack) awaitReady(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		for _, part := range []string{"TODO_OPS_ADDR", "NOTIFICATION_OPS_ADDR", "STATS_OPS_ADDR"} {
+		for _, part := range opsListeners {
 			if err := access.checkReady(ctx, part); err != nil {
 				return err
 			}
