@@ -7,7 +7,7 @@ PROVE    := .dev/bin/prove
 KAFKA    ?= embedded
 
 .DEFAULT_GOAL := help
-.PHONY: help run stop start reset test test-modules build vet lint layers style generate breaking compose-check deploy-check images test-compose bench-cache prove prove-mutants prove-versions prove-watch bench-events bench-edge bench-page load fuzz fuzz-api
+.PHONY: help run stop start reset test test-modules build vet lint layers style generate breaking compose-check deploy-check images test-compose bench-cache bench-sign-in prove prove-mutants prove-versions prove-watch bench-events bench-edge bench-page load fuzz fuzz-api
 
 help: ## Show this help
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -72,6 +72,9 @@ deploy-check: ## Render the Kubernetes manifests and validate them, without a cl
 
 bench-cache: $(DEVSTACK) ## Measure a list from PostgreSQL against one from the cache
 	@$(DEVSTACK) with --postgres --redis -- $(MAKE) --no-print-directory -C todo-service bench-cache
+
+bench-sign-in: $(DEVSTACK) ## Measure lists during an attack on an account, and the times of another's task and of none; both have a limit
+	@$(DEVSTACK) with --postgres --redis -- $(MAKE) --no-print-directory -C todo-service bench-sign-in
 
 bench-events: $(DEVSTACK) ## Measure the relay and the consumers against kcat, on the real Kafka
 	@$(DEVSTACK) with --postgres --redis --kafka=apache -- $(MAKE) --no-print-directory -C scripts bench-events

@@ -21,7 +21,7 @@ import (
 
 // withoutServers returns the settings of a service whose PostgreSQL, Redis and Kafka are
 // unavailable.
-func withoutServers(t *testing.T) Config {
+func withoutServers(t testing.TB) Config {
 	t.Helper()
 	cfg := Defaults()
 	cfg.HTTP.Addr, cfg.GRPC.Addr, cfg.Ops.Addr = testenv.FreeAddr(t), testenv.FreeAddr(t), testenv.FreeAddr(t)
@@ -33,7 +33,7 @@ func withoutServers(t *testing.T) Config {
 }
 
 // serve runs the service until the test ends, and wants it to stop without an error.
-func serve(t *testing.T, cfg Config) {
+func serve(t testing.TB, cfg Config) {
 	t.Helper()
 	_, stop := start(t, cfg)
 	t.Cleanup(func() {
@@ -43,13 +43,13 @@ func serve(t *testing.T, cfg Config) {
 	})
 }
 
-func awaitReady(t *testing.T, cfg Config) {
+func awaitReady(t testing.TB, cfg Config) {
 	t.Helper()
 	testenv.Eventually(t, "ready", func() bool { return getStatus("http://"+cfg.Ops.Addr+"/readyz") == http.StatusOK })
 }
 
 // start runs the service until stop is called, which returns the result of Run.
-func start(t *testing.T, cfg Config) (ended <-chan error, stop func() error) {
+func start(t testing.TB, cfg Config) (ended <-chan error, stop func() error) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	t.Cleanup(cancel)

@@ -22,7 +22,7 @@ type issuer struct {
 const audience = "todo"
 
 // newKey returns a private key with that id.
-func newKey(t *testing.T, id string) jose.JSONWebKey {
+func newKey(t testing.TB, id string) jose.JSONWebKey {
 	t.Helper()
 	key, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {
@@ -31,7 +31,7 @@ func newKey(t *testing.T, id string) jose.JSONWebKey {
 	return jose.JSONWebKey{Key: key, KeyID: id}
 }
 
-func newIssuer(t *testing.T) *issuer {
+func newIssuer(t testing.TB) *issuer {
 	t.Helper()
 	key := newKey(t, "1")
 	mux := http.NewServeMux()
@@ -54,7 +54,7 @@ func (i *issuer) configure(cfg *Config) {
 }
 
 // sign returns a token with the claims of a valid one, but for the changes.
-func (i *issuer) sign(t *testing.T, algorithm jose.SignatureAlgorithm, key jose.JSONWebKey, changes map[string]any) string {
+func (i *issuer) sign(t testing.TB, algorithm jose.SignatureAlgorithm, key jose.JSONWebKey, changes map[string]any) string {
 	t.Helper()
 	claims := map[string]any{"iss": i.url, "aud": audience, "sub": "7", "exp": time.Now().Add(time.Hour).Unix(), "iat": time.Now().Unix()}
 	maps.Copy(claims, changes)
@@ -78,7 +78,7 @@ func (i *issuer) sign(t *testing.T, algorithm jose.SignatureAlgorithm, key jose.
 }
 
 // token returns a valid token.
-func (i *issuer) token(t *testing.T) string {
+func (i *issuer) token(t testing.TB) string {
 	t.Helper()
 	return i.sign(t, jose.RS256, i.key, nil)
 }

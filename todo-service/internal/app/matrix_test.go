@@ -92,7 +92,7 @@ func (m *matrix) credential(of sessiontest.Credential) string {
 	case sessiontest.Nothing:
 		return ""
 	case sessiontest.JWT:
-		return m.issuer.token(m.T)
+		return m.issuer.token(m.TB)
 	}
 	user, found := m.users[of]
 	if !found {

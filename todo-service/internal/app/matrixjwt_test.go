@@ -26,10 +26,10 @@ func (m *matrix) forgeries() map[string]string {
 		m.Fatal(err)
 	}
 	pemKey := pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: public})
-	parts := strings.Split(i.token(m.T), ".")
+	parts := strings.Split(i.token(m.TB), ".")
 	none := base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"none","typ":"JWT"}`))
 	changed := func(name string, value any) string {
-		return i.sign(m.T, jose.RS256, i.key, map[string]any{name: value})
+		return i.sign(m.TB, jose.RS256, i.key, map[string]any{name: value})
 	}
 	return map[string]string{
 		"another audience":                  changed("aud", "other"),
@@ -41,11 +41,11 @@ func (m *matrix) forgeries() map[string]string {
 		"alg none":                          none + "." + parts[1] + ".",
 		"alg none, with the signature":      none + "." + parts[1] + "." + parts[2],
 		"no signature":                      parts[0] + "." + parts[1] + ".",
-		"HS256 with the public key, as DER": i.sign(m.T, jose.HS256, jose.JSONWebKey{Key: public, KeyID: "1"}, nil),
-		"HS256 with the public key, as PEM": i.sign(m.T, jose.HS256, jose.JSONWebKey{Key: pemKey, KeyID: "1"}, nil),
-		"RS512":                             i.sign(m.T, jose.RS512, i.key, nil),
-		"another key of that id":            i.sign(m.T, jose.RS256, newKey(m.T, "1"), nil),
-		"an unknown key":                    i.sign(m.T, jose.RS256, newKey(m.T, "2"), nil),
+		"HS256 with the public key, as DER": i.sign(m.TB, jose.HS256, jose.JSONWebKey{Key: public, KeyID: "1"}, nil),
+		"HS256 with the public key, as PEM": i.sign(m.TB, jose.HS256, jose.JSONWebKey{Key: pemKey, KeyID: "1"}, nil),
+		"RS512":                             i.sign(m.TB, jose.RS512, i.key, nil),
+		"another key of that id":            i.sign(m.TB, jose.RS256, newKey(m.TB, "1"), nil),
+		"an unknown key":                    i.sign(m.TB, jose.RS256, newKey(m.TB, "2"), nil),
 		"a token of a session":              m.credential(sessiontest.OfOwner),
 		"nothing":                           "",
 	}

@@ -33,13 +33,13 @@ const password = "a long-tailed tit"
 // signInFixture is a replica of the service with sign-in, over a real database and a real
 // Redis, which a test can freeze.
 type signInFixture struct {
-	*testing.T
+	testing.TB
 	cfg    Config
 	redis  *netproxy.Proxy
 	client *http.Client
 }
 
-func serveWithSignIn(t *testing.T, dsn *url.URL, prefix string, options ...func(*Config)) signInFixture {
+func serveWithSignIn(t testing.TB, dsn *url.URL, prefix string, options ...func(*Config)) signInFixture {
 	t.Helper()
 	cfg := withoutServers(t)
 	cfg.Postgres.DSN = config.Secret(dsn.String())
@@ -90,7 +90,7 @@ func (f signInFixture) request(token, method, path, body string) (code int, text
 func (f signInFixture) wantStatus(want int, token, method, path, body string) (text string) {
 	f.Helper()
 	got := 0
-	testenv.Eventually(f.T, method+" "+path+" is answered", func() bool {
+	testenv.Eventually(f.TB, method+" "+path+" is answered", func() bool {
 		got, text = f.request(token, method, path, body)
 		return got == want || got != http.StatusServiceUnavailable
 	})
@@ -122,9 +122,9 @@ func (f signInFixture) signIn(email string) string {
 // wantCode counts the tasks over gRPC, and wants the status, as wantStatus does.
 func (f signInFixture) wantCode(want codes.Code, token string) {
 	f.Helper()
-	client := pb.NewTaskServiceClient(dial(f.T, f.cfg.GRPC.Addr))
+	client := pb.NewTaskServiceClient(dial(f.TB, f.cfg.GRPC.Addr))
 	var got codes.Code
-	testenv.Eventually(f.T, "a call is answered", func() bool {
+	testenv.Eventually(f.TB, "a call is answered", func() bool {
 		_, err := client.CountTasks(metadata.AppendToOutgoingContext(f.Context(), "authorization", "Bearer "+token), &pb.CountTasksRequest{})
 		got = status.Code(err)
 		return got == want || got != codes.Unavailable
@@ -222,7 +222,7 @@ func (f signInFixture) openEvents(ctx context.Context, token string) stream {
 	}
 	r.Header.Set("Authorization", "Bearer "+token)
 	var lines *bufio.Scanner
-	testenv.Eventually(f.T, "a stream is opened", func() bool {
+	testenv.Eventually(f.TB, "a stream is opened", func() bool {
 		response, err := http.DefaultClient.Do(r)
 		if err != nil {
 			return false
@@ -253,9 +253,9 @@ func (f signInFixture) openEvents(ctx context.Context, token string) stream {
 func (f signInFixture) openWatch(ctx context.Context, token string) stream {
 	f.Helper()
 	ctx = metadata.AppendToOutgoingContext(ctx, "authorization", "Bearer "+token)
-	client := pb.NewTaskServiceClient(dial(f.T, f.cfg.GRPC.Addr))
+	client := pb.NewTaskServiceClient(dial(f.TB, f.cfg.GRPC.Addr))
 	var watch grpc.ServerStreamingClient[pb.TaskEvent]
-	testenv.Eventually(f.T, "a watch is opened", func() bool {
+	testenv.Eventually(f.TB, "a watch is opened", func() bool {
 		var err error
 		if watch, err = client.WatchTasks(ctx, &pb.WatchTasksRequest{}); err != nil {
 			return false

@@ -137,7 +137,7 @@ func openWatch(t *testing.T, addr string) grpc.ServerStreamingClient[pb.TaskEven
 	return stream
 }
 
-func dial(t *testing.T, addr string, options ...grpc.DialOption) *grpc.ClientConn {
+func dial(t testing.TB, addr string, options ...grpc.DialOption) *grpc.ClientConn {
 	t.Helper()
 	conn, err := grpc.NewClient(addr, append(options, grpc.WithTransportCredentials(insecure.NewCredentials()))...)
 	if err != nil {
