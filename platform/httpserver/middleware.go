@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"runtime/debug"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -153,7 +154,7 @@ func (h *instrumentedHandler) logAndCount(r *http.Request, rec *responseRecorder
 	// the rest of the line.
 	line := slog.NewRecord(time.Now(), level, "HTTP request", 0)
 	line.AddAttrs(
-		slog.String("method", r.Method), slog.String("path", r.URL.Path), slog.String("route", route),
+		slog.String("method", r.Method), slog.String("path", recordedPath(r.URL.Path)), slog.String("route", route),
 		slog.Int("status", status), slog.Int64("bytes", rec.bytes), slog.Int64("duration_us", took.Microseconds()),
 		slog.String("client", r.RemoteAddr),
 	)
@@ -161,6 +162,24 @@ func (h *instrumentedHandler) logAndCount(r *http.Request, rec *responseRecorder
 		line.AddAttrs(slog.String("error", state.err.Error()))
 	}
 	_ = h.log.Handler().Handle(r.Context(), line) // slog.Logger ignores this error, too
+}
+
+// maxSegment is the number of bytes of a path's segment that is recorded. A longer one is no
+// id, and may be a token that a client put into the path.
+const maxSegment = 40
+
+// recordedPath returns the path for logs and traces.
+func recordedPath(path string) string {
+	if len(path) <= maxSegment {
+		return path
+	}
+	segments := strings.Split(path, "/")
+	for i, segment := range segments {
+		if len(segment) > maxSegment {
+			segments[i] = fmt.Sprintf("[%d bytes]", len(segment))
+		}
+	}
+	return strings.Join(segments, "/")
 }
 
 // methodLabel returns method, or "other" for an unknown one: clients must not be able to

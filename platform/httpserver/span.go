@@ -39,7 +39,7 @@ func endSpan(span trace.Span, r *http.Request, pattern string, status int) {
 	span.SetAttributes(
 		attribute.String("http.request.method", method),
 		attribute.Int("http.response.status_code", status),
-		attribute.String("url.path", r.URL.Path),
+		attribute.String("url.path", recordedPath(r.URL.Path)),
 		attribute.String("url.scheme", "http"),
 	)
 	if status >= http.StatusInternalServerError {

@@ -1,8 +1,10 @@
 package httpserver_test
 
 import (
+	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -47,5 +49,20 @@ func TestSpanFollowsTheSemanticConventions(t *testing.T) {
 				t.Errorf("span %q, attributes (-want +got):\n%s", span.Name(), diff)
 			}
 		})
+	}
+}
+
+func TestTokenInThePathIsNeitherLoggedNorTraced(t *testing.T) {
+	t.Parallel()
+	token := strings.Repeat("T0ken", 9)
+	o, spans := newTelemetryRecorder(), tracetest.NewSpanRecorder()
+	o.tp = sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(spans))
+	serveRequest(o, http.NewServeMux(), httptest.NewRequest(http.MethodGet, "/sessions/"+token+"/x", http.NoBody))
+	if lines := o.lines(t, "HTTP request"); len(lines) != 1 || lines[0]["path"] != "/sessions/[45 bytes]/x" {
+		t.Errorf("logged %v", lines)
+	}
+	span := spans.Ended()[0]
+	if got := fmt.Sprint(span.Name(), span.Attributes()); strings.Contains(got, token) || !strings.Contains(got, "[45 bytes]") {
+		t.Errorf("traced %s", got)
 	}
 }

@@ -132,7 +132,7 @@ func (a *Authenticator) cookieName() string {
 	return "session"
 }
 
-// rejectTokenInURL returns status 400 if a query parameter has the name of a token.
+// rejectTokenInURL returns status 400 if a query parameter has the name of a token, or is one.
 func rejectTokenInURL(u *url.URL) error {
 	if u.RawQuery == "" {
 		return nil
@@ -143,7 +143,8 @@ func rejectTokenInURL(u *url.URL) error {
 		if unescaped, err := url.QueryUnescape(name); err == nil {
 			name = unescaped
 		}
-		if slices.Contains(tokenParameters, strings.ToLower(name)) {
+		_, notToken := hashToken(name)
+		if notToken == nil || slices.Contains(tokenParameters, strings.ToLower(name)) {
 			return httpserver.StatusError(http.StatusBadRequest,
 				"a URL must not have a token, because logs and histories keep URLs; send it as Authorization: Bearer, and end the session that it belongs to")
 		}

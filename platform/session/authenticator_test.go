@@ -100,6 +100,7 @@ func TestRequireTakesOneWellFormedToken(t *testing.T) {
 		"behind a semicolon":               {target: "/?a=b;jwt=x", status: 400},
 		"behind an invalid escape":         {target: "/?a=%zz&id_token", status: 400},
 		"the cookie's name":                {target: "/?__Host-session=x", status: 400},
+		"a token without a name":           {target: "/?" + valid, header: headers{"Authorization": {"Bearer " + valid}}, status: 400},
 		"another parameter":                {target: "/?q=token&tokens=session", header: headers{"Authorization": {"Bearer " + valid}}, status: 200},
 		"cookie, change, same origin":      {method: "POST", header: headers{"Cookie": {"session=" + valid}, "Sec-Fetch-Site": {"same-origin"}}, status: 200},
 		"cookie, change, no browser":       {method: "DELETE", header: headers{"Cookie": {"session=" + valid}}, status: 200},
