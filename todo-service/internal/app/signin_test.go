@@ -10,6 +10,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -283,6 +284,8 @@ func TestWithoutRedisNoRequestThatNeedsASessionGetsThrough(t *testing.T) {
 		f.redis.SetMode(mode)
 		for range 5 {
 			f.wantStatus(http.StatusServiceUnavailable, token, "GET", "/tasks", "")
+			f.wantStatus(http.StatusServiceUnavailable, token, "POST", "/tasks", `{"title":"A"}`)
+			f.wantStatus(http.StatusServiceUnavailable, token, "GET", "/events", "")
 			f.wantStatus(http.StatusServiceUnavailable, token, "GET", "/users/me", "")
 			f.wantStatus(http.StatusServiceUnavailable, "", "POST", "/sessions", credentials)
 			f.wantStatus(http.StatusUnauthorized, "", "GET", "/tasks", "")
@@ -290,7 +293,49 @@ func TestWithoutRedisNoRequestThatNeedsASessionGetsThrough(t *testing.T) {
 			f.wantCode(codes.Unavailable, token)
 		}
 		f.redis.SetMode(netproxy.Forward)
-		f.wantStatus(http.StatusOK, token, "GET", "/tasks", "")
+		if text := f.wantStatus(http.StatusOK, token, "GET", "/tasks", ""); text != "[]" {
+			t.Errorf("a request without a check of its session got through: %s", text)
+		}
+	}
+}
+
+// The limit is that of the median: a busy machine delays some.
+func TestFrozenRedisIsAnsweredWithin50MillisecondsOverBothTransports(t *testing.T) {
+	t.Parallel()
+	f := serveWithSignIn(t, migratedDatabase(t), newPrefix())
+	f.signUp("ann@example.com")
+	token := f.signIn("ann@example.com")
+	f.wantStatus(http.StatusOK, token, "GET", "/tasks", "")
+	f.wantCode(codes.OK, token)
+	client := pb.NewTaskServiceClient(dial(t, f.cfg.GRPC.Addr))
+	ctx := metadata.AppendToOutgoingContext(t.Context(), "authorization", "Bearer "+token)
+	f.redis.SetMode(netproxy.Stall)
+	for name, send := range map[string]func(){
+		"GET /tasks":     func() { f.wantStatus(http.StatusServiceUnavailable, token, "GET", "/tasks", "") },
+		"POST /tasks":    func() { f.wantStatus(http.StatusServiceUnavailable, token, "POST", "/tasks", `{"title":"A"}`) },
+		"GET /users/me":  func() { f.wantStatus(http.StatusServiceUnavailable, token, "GET", "/users/me", "") },
+		"an RPC":         func() { wantUnavailable(t, second(client.CountTasks(ctx, &pb.CountTasksRequest{}))) },
+		"an RPC's write": func() { wantUnavailable(t, second(client.CreateTask(ctx, &pb.CreateTaskRequest{Title: "A"}))) },
+	} {
+		var took []time.Duration
+		for range 20 {
+			began := time.Now()
+			send()
+			took = append(took, time.Since(began))
+		}
+		slices.Sort(took)
+		if median := took[len(took)/2]; median > 50*time.Millisecond {
+			t.Errorf("%s: the answers took %v", name, took)
+		}
+	}
+}
+
+func second[T any](_ T, err error) error { return err }
+
+func wantUnavailable(t *testing.T, err error) {
+	t.Helper()
+	if status.Code(err) != codes.Unavailable {
+		t.Errorf("got %v, want Unavailable", err)
 	}
 }
 
