@@ -94,7 +94,7 @@ func Run(ctx context.Context, cfg Config) error {
 	httpServer, rpc, err := listen(cfg, conns, httpserver.Telemetry{Log: log, Registry: registry, Tracer: tracer}, httpapi.Config{
 		Tasks: tasks, Owner: ownerFrom, Lists: caches.lists, Allow: caches.limiter.Allow, ClientIP: clientip.New(cfg.TrustedProxies).FromHTTP,
 		Watch: hub.Watch, AcquireStream: streams.Acquire, AcquireSearch: admission.NewSearchLocks().Acquire, SignIn: signIn.forHTTP(),
-	}, signIn.forGRPC())
+	}, signIn)
 	if err != nil {
 		return err
 	}
@@ -115,31 +115,28 @@ func Run(ctx context.Context, cfg Config) error {
 }
 
 // listen returns the servers of HTTP and gRPC. They have the same dependencies.
-func listen(cfg Config, conns *clientlimit.ConnLimiter, telemetry httpserver.Telemetry, deps httpapi.Config, signIn *grpcapi.SignIn) (*httpserver.Server, *grpcserver.Server, error) {
+func listen(cfg Config, conns *clientlimit.ConnLimiter, telemetry httpserver.Telemetry, deps httpapi.Config, signIn *signIn) (*httpserver.Server, *grpcserver.Server, error) {
 	cfg.HTTP.AllowCredentials = cfg.hasSignIn()
-	pageAndAPI := httpserver.Instrument(newPageAndAPI(cfg.Web, telemetry.Log, deps), cfg.HTTP, telemetry)
+	pageAndAPI := httpserver.Instrument(newPageAndAPI(cfg.Web, telemetry.Log, deps, signIn.forPage()), cfg.HTTP, telemetry)
 	httpServer, err := httpserver.Listen(cfg.HTTP, conns.Limit("http", cfg.HTTP.MaxConns), pageAndAPI)
 	if err != nil {
 		return nil, nil, err
 	}
 	grpcAPI := grpcapi.New(grpcapi.Config{
 		Tasks: deps.Tasks, Owner: deps.Owner, Allow: deps.Allow, ClientIP: clientip.New(cfg.TrustedProxies).FromGRPC,
-		Watch: deps.Watch, AcquireStream: deps.AcquireStream, SignIn: signIn,
+		Watch: deps.Watch, AcquireStream: deps.AcquireStream, SignIn: signIn.forGRPC(),
 	})
 	rpc, err := grpcserver.Listen(cfg.GRPC, conns.Limit("grpc", cfg.GRPC.MaxConns), grpcserver.Telemetry(telemetry), grpcAPI.Register, grpcAPI.Interceptors()...)
 	return httpServer, rpc, err
 }
 
 // newPageAndAPI returns the handler of the page and of the API, which share a port.
-func newPageAndAPI(cfg web.Config, log *slog.Logger, deps httpapi.Config) http.Handler {
+func newPageAndAPI(cfg web.Config, log *slog.Logger, deps httpapi.Config, signIn *web.SignIn) http.Handler {
 	api := httpapi.New(deps)
 	page := web.New(cfg, web.Dependencies{
 		Tasks: deps.Tasks, Owner: deps.Owner, Allow: deps.Allow, ClientIP: deps.ClientIP, AcquireSearch: deps.AcquireSearch,
-		AcquireDocument: admission.NewDocumentSlots().Acquire, Now: time.Now, Log: log,
+		AcquireDocument: admission.NewDocumentSlots().Acquire, SignIn: signIn, Now: time.Now, Log: log,
 	})
-	if deps.SignIn != nil {
-		page = requireSession(deps.SignIn.Credentials, page)
-	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		// Before the rate limit of the API, which does not count documents and assets.
 		if web.Serves(r.URL.Path) {

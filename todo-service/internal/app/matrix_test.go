@@ -227,18 +227,31 @@ func (m *matrix) checkRoutes(names []string, table map[string]route) {
 	m.Logf("%d cells, %d unexpected", m.cells, m.unexpected)
 }
 
-// pageRoutes has every route of the page.
+// pageRoutes has every route of the page. Its documents are open: without a session they
+// are the form for signing in.
 var pageRoutes = map[string]route{
-	"GET /{$}":                       {sessiontest.Personal, ""},
-	"GET /assets/{hash}/{name}":      {sessiontest.Open, ""},
-	"GET /favicon.ico":               {sessiontest.Open, ""},
-	"GET /page/":                     {sessiontest.Personal, ""},
-	"POST /page/tasks":               {sessiontest.Personal, "title=A&priority=1"},
-	"POST /page/tasks/{id}":          {sessiontest.Owned, "title=A&priority=1&version=1"},
-	"POST /page/tasks/{id}/complete": {sessiontest.Owned, "version=1"},
-	"POST /page/tasks/{id}/reopen":   {sessiontest.Owned, "version=1"},
-	"POST /page/tasks/{id}/delete":   {sessiontest.Owned, "version=1"},
+	"GET /{$}":                             {sessiontest.Open, ""},
+	"GET /assets/{hash}/{name}":            {sessiontest.Open, ""},
+	"GET /favicon.ico":                     {sessiontest.Open, ""},
+	"GET /page/":                           {sessiontest.Open, ""},
+	"POST /page/tasks":                     {sessiontest.Personal, "title=A&priority=1"},
+	"POST /page/tasks/{id}":                {sessiontest.Owned, "title=A&priority=1&version=1"},
+	"POST /page/tasks/{id}/complete":       {sessiontest.Owned, "version=1"},
+	"POST /page/tasks/{id}/reopen":         {sessiontest.Owned, "version=1"},
+	"POST /page/tasks/{id}/delete":         {sessiontest.Owned, "version=1"},
+	"POST /page/sign-in":                   {sessiontest.Open, "email=owner@example.com&password=" + userPassword},
+	"GET /page/sign-up":                    {sessiontest.Open, ""},
+	"POST /page/sign-up":                   {sessiontest.Open, "email=<new>@example.com&password=" + userPassword},
+	"POST /page/sign-out":                  {sessiontest.Open, ""},
+	"GET /page/account":                    {sessiontest.Open, ""},
+	"POST /page/account/password":          {sessiontest.Personal, "current_password=" + userPassword + "&password=" + userPassword},
+	"POST /page/account/sessions/{id}/end": {sessiontest.Personal, ""}, // to end what has ended is no error
+	"POST /page/account/sessions/end":      {sessiontest.Personal, ""},
 }
+
+// setsCookie has the routes whose successful responses set the cookie of the session, or
+// delete it.
+var setsCookie = []string{"POST /page/sign-in", "POST /page/sign-up", "POST /page/sign-out", "POST /page/account/sessions/end"}
 
 func TestEveryRouteOfThePageGivesEveryClientWhatItMayHave(t *testing.T) {
 	t.Parallel()
@@ -263,7 +276,7 @@ func (m *matrix) sendHTTP(name string, route route, client sessiontest.Client) e
 	if path == "/page/" { // of this pattern, and in clean form
 		path += "tasks"
 	}
-	if strings.HasPrefix(path, "/sessions/") {
+	if strings.Contains(path, "/sessions/{id}") {
 		_, started, err := m.sessions.Create(m.Context(), m.users[sessiontest.OfOwner])
 		if err != nil {
 			return err
@@ -304,6 +317,9 @@ func (m *matrix) sendHTTP(name string, route route, client sessiontest.Client) e
 	}
 	if client.Credential != sessiontest.OfOwner {
 		secrets = append(secrets, mark)
+	}
+	if response.StatusCode == http.StatusSeeOther && slices.Contains(setsCookie, name) {
+		response.Header.Del("Set-Cookie")
 	}
 	err = client.Check(route.access, response, string(text), secrets...)
 	if client.WantStatus(route.access, method) != http.StatusOK {

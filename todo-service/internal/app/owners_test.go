@@ -101,7 +101,7 @@ func newTwoUsers(t *testing.T) *twoUsers {
 		Watch:         hub.Watch,
 		AcquireStream: func(ratelimit.Client) (func(), error) { return func() {}, nil },
 		AcquireSearch: admission.NewSearchLocks().Acquire,
-	})
+	}, nil)
 	return s
 }
 

@@ -28,7 +28,7 @@ func TestRateLimitCountsTheAPIAndFormsButNeitherDocumentsNorAssets(t *testing.T)
 			counted++
 			return ratelimit.Decision{RetryAfter: time.Second}
 		},
-	})
+	}, nil)
 	for _, test := range []struct {
 		method, target string
 		status, counts int

@@ -3,9 +3,7 @@ package app
 import (
 	"context"
 	"log/slog"
-	"net/http"
 	"net/netip"
-	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -20,6 +18,7 @@ import (
 	"example.com/todo/todo-service/internal/pgstore"
 	"example.com/todo/todo-service/internal/ratelimit"
 	"example.com/todo/todo-service/internal/redisstore"
+	"example.com/todo/todo-service/internal/web"
 )
 
 // signIn has the parts of sign-in. It is nil where there is no sign-in.
@@ -27,6 +26,7 @@ type signIn struct {
 	accounts    *account.Service
 	signUpOpen  bool
 	sessions    *session.Store
+	maxAge      time.Duration // of a session
 	watcher     *session.Watcher
 	credentials *session.Authenticator
 	requests    *redisstore.Authenticator
@@ -52,6 +52,7 @@ func newSignIn(cfg Config, store *pgstore.Store, state goredis.UniversalClient, 
 		accounts:   accounts,
 		signUpOpen: cfg.Auth.SignUp == "open",
 		sessions:   sessions,
+		maxAge:     cfg.Session.MaxAge,
 		watcher:    watcher,
 		credentials: &session.Authenticator{
 			Check: sessions.Check, Watcher: watcher, Secure: cfg.HTTP.IsSecure(cfg.Web.PublicURL),
@@ -106,21 +107,23 @@ func (s *signIn) forGRPC() *grpcapi.SignIn {
 	if s == nil {
 		return nil
 	}
-	return &grpcapi.SignIn{
-		Credentials: s.credentials,
-		Authenticate: func(ctx context.Context, token string, client netip.Addr) (context.Context, ratelimit.Decision, error) {
-			return s.requests.Authenticate(ctx, redisstore.AuthRequest{Token: token, Client: client})
-		},
+	return &grpcapi.SignIn{Credentials: s.credentials, Authenticate: s.authenticate}
+}
+
+// forPage returns the dependencies of the page.
+func (s *signIn) forPage() *web.SignIn {
+	if s == nil {
+		return nil
+	}
+	return &web.SignIn{
+		Accounts: s.accounts, SignUpOpen: s.signUpOpen, Credentials: s.credentials, CookieAge: s.maxAge, ListSessions: s.sessions.List,
+		Authenticate: s.authenticate,
 	}
 }
 
-// requireSession returns the page for users that are signed in. Its assets are for all.
-func requireSession(credentials *session.Authenticator, page http.Handler) http.Handler {
-	guard := *credentials
-	guard.IsOpen = func(r *http.Request) bool {
-		return strings.HasPrefix(r.URL.Path, "/assets/") || r.URL.Path == "/favicon.ico"
-	}
-	return guard.Require(page)
+// authenticate checks and counts a request that does not read the cached list.
+func (s *signIn) authenticate(ctx context.Context, token string, client netip.Addr) (context.Context, ratelimit.Decision, error) {
+	return s.requests.Authenticate(ctx, redisstore.AuthRequest{Token: token, Client: client})
 }
 
 // parts returns the parts that run: they end streams with their session.

@@ -74,6 +74,10 @@ func (s *submission) readPriority() (int, error) {
 // writeFailure writes the list with the error, and with what was typed. A change that
 // another request made meanwhile is no error.
 func (p *page) writeFailure(ctx context.Context, w http.ResponseWriter, s *submission, err error) {
+	if p.lacksUser(ctx) {
+		p.refuseWithoutUser(w, s.Request, err, s.PostForm.Get("title"))
+		return
+	}
 	d := document{Selected: s.selected}
 	var found *conflict
 	if apperr.Of(err).Kind == apperr.PreconditionFailed {

@@ -46,7 +46,8 @@ type document struct {
 	Draft    draft
 	Details  *details
 	Failure  *failure
-	NewRow   row // for rows that the script makes
+	Account  *accountMenu // nil without sign-in
+	NewRow   row          // for rows that the script makes
 }
 
 // row is a task of the list in the form of its template. Text and flat fields make the
@@ -102,6 +103,7 @@ func (p *page) showTasks(w http.ResponseWriter, r *http.Request) {
 // document says so, and has the status of the failure unless d is one already.
 func (p *page) writeDocument(w http.ResponseWriter, r *http.Request, status int, d document) {
 	d.Assets, d.Modules, d.StatsURL = p.assets.root, p.assets.modules, p.statsURL
+	d.Account = p.newAccountMenu(r.Context())
 	if d.Draft == (draft{}) {
 		d.Draft.Priority = defaultPriority
 	}
@@ -109,11 +111,10 @@ func (p *page) writeDocument(w http.ResponseWriter, r *http.Request, status int,
 		d.Draft.Key = rand.Text()
 	}
 	status, content := p.prepare(r, status, &d)
-	if d.Failure != nil && d.Failure.RetryAfter > 0 {
-		w.Header().Set("Retry-After", strconv.Itoa(d.Failure.RetryAfter))
-	}
-	// A search is not compressed: the response then has the client's text beside titles, and
-	// its compressed size would tell whether they are alike (the attack BREACH).
+	setRetryAfter(w.Header(), d.Failure)
+	// A search is not compressed: the response then has the client's text beside titles and
+	// the user's e-mail, and its compressed size would tell whether they are alike (the attack
+	// BREACH). Other text of a request is repeated only after a form of this page.
 	p.write(w, r, status, content, d.Selected.Text == "")
 }
 
@@ -175,6 +176,7 @@ func (p *page) load(ctx context.Context, d *document) error {
 	}
 	d.Loaded = true
 	p.loadCounts(ctx, d)
+	p.loadEmail(ctx, d.Account)
 	if d.Selected.Shown == "" {
 		return nil
 	}

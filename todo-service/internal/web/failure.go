@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strconv"
 	"strings"
 	"time"
 	"unicode"
@@ -53,8 +54,12 @@ var failureKinds = map[apperr.Kind]struct {
 		"Try again. If it happens again, the log of the server says why, at the request %s.",
 	},
 	apperr.Invalid:            {http.StatusUnprocessableEntity, "Not saved", "Correct it and send it again.", "Use the links and the search of this page."},
+	apperr.Unauthenticated:    {http.StatusUnauthorized, "Not saved: you are signed out", "Sign in and make the change again.", ""},
+	apperr.PermissionDenied:   {http.StatusForbidden, "Not saved: not allowed", "", ""},
 	apperr.NotFound:           {http.StatusNotFound, "Not saved", "It may have been deleted meanwhile.", "It may have been deleted."},
 	apperr.PreconditionFailed: {http.StatusPreconditionFailed, "Not saved: changed meanwhile", "Compare both states and choose.", ""},
+	apperr.AlreadyExists:      {http.StatusConflict, "Not saved", "Choose another one.", ""},
+	apperr.Gone:               {http.StatusGone, "Not saved", "Load the page again.", "Load the page again."},
 	apperr.RateLimited:        {http.StatusTooManyRequests, "Not saved: too many requests", "Wait %s, then send it again.", "Wait %s, then try again."},
 	apperr.Unavailable: {
 		http.StatusServiceUnavailable, "Not confirmed",
@@ -130,9 +135,29 @@ type notice struct {
 	Heading string
 	Message string
 	Hint    string
+	Typed   string // what a form had that was not saved, or ""
 }
 
 // refuse writes a document about a request that is not a form of this page.
 func (p *page) refuse(w http.ResponseWriter, r *http.Request, status int, message, hint string) {
-	p.write(w, r, status, p.render("notice.html", notice{p.assets.root, "Not saved", message, hint}), true)
+	p.writeNotice(w, r, status, notice{Heading: "Not saved", Message: message, Hint: hint})
+}
+
+func (p *page) writeNotice(w http.ResponseWriter, r *http.Request, status int, n notice) {
+	n.Assets = p.assets.root
+	p.write(w, r, status, p.render("notice.html", n), true)
+}
+
+// writeErrorNotice writes a document about an error that leaves open whose tasks to show.
+func (p *page) writeErrorNotice(w http.ResponseWriter, r *http.Request, err error, n notice) {
+	status, f := p.describeLoadFailure(r, err, n.Heading)
+	setRetryAfter(w.Header(), &f)
+	n.Message, n.Hint = f.Message, f.Hint
+	p.writeNotice(w, r, status, n)
+}
+
+func setRetryAfter(header http.Header, f *failure) {
+	if f != nil && f.RetryAfter > 0 {
+		header.Set("Retry-After", strconv.Itoa(f.RetryAfter))
+	}
 }

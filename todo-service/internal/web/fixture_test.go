@@ -40,6 +40,7 @@ type fixture struct {
 	refusal  time.Duration // if positive, the limiter refuses every request for this time
 	limited  int           // requests that the limiter counted
 	searches int           // that run or wait
+	header   []string      // names and values that press adds to a form
 }
 
 // owner makes every request of these tests.
@@ -86,6 +87,10 @@ func (s *brokenStore) Update(ctx context.Context, owner task.Owner, id int64, ch
 }
 
 func newFixture() *fixture {
+	return newFixtureWith(func(context.Context) task.Owner { return owner }, nil)
+}
+
+func newFixtureWith(ownerOf func(context.Context) task.Owner, signIn *web.SignIn) *fixture {
 	f := &fixture{store: &brokenStore{Store: memstore.New()}, log: &strings.Builder{}, now: start, registry: prometheus.NewRegistry()}
 	clock := func() time.Time { return f.now }
 	f.tasks = task.NewService(f.store, clock, func(context.Context, task.Owner, string) {})
@@ -93,7 +98,7 @@ func newFixture() *fixture {
 	log := slog.New(slog.NewTextHandler(f.log, nil))
 	page := web.New(web.Config{StatsURL: statsURL + "/"}, web.Dependencies{
 		Tasks: f.tasks,
-		Owner: func(context.Context) task.Owner { return owner },
+		Owner: ownerOf,
 		Allow: func(context.Context, netip.Addr) ratelimit.Decision {
 			f.limited++
 			return ratelimit.Decision{Allowed: f.refusal == 0, RetryAfter: f.refusal}
@@ -104,6 +109,7 @@ func newFixture() *fixture {
 			return locks.Acquire(ctx, client)
 		},
 		AcquireDocument: admission.NewDocumentSlots().Acquire,
+		SignIn:          signIn,
 		Now:             clock,
 		Log:             log,
 	})

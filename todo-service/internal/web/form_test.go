@@ -33,7 +33,7 @@ func (f *fixture) press(t testing.TB, root, button *html.Node, typed url.Values)
 		action = attribute(button, "formaction")
 	}
 	if attribute(form, "method") == "post" {
-		return f.post(action, fields, "Origin", "http://localhost:8080", "Sec-Fetch-Site", "same-origin")
+		return f.post(action, fields, append([]string{"Origin", "http://localhost:8080", "Sec-Fetch-Site", "same-origin"}, f.header...)...)
 	}
 	return f.request(http.MethodGet, action+"?"+fields.Encode())
 }

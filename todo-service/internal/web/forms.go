@@ -25,14 +25,14 @@ type submission struct {
 }
 
 // changeTasks returns the handler of a form. apply makes the change.
-func changeTasks(apply func(*page, *submission) error) func(*page, http.ResponseWriter, *http.Request) {
+func changeTasks(apply func(*page, *submission) error) handler {
 	return func(p *page, w http.ResponseWriter, r *http.Request) {
 		if !p.readForm(w, r) {
 			return
 		}
-		s := &submission{Request: r, selected: parseSelection(r.PostForm.Get("list"))}
+		admitted, err := p.admit(w, r)
+		s := &submission{Request: admitted, selected: parseSelection(r.PostForm.Get("list"))}
 		invalid := s.readTarget()
-		err := p.allow(w, r)
 		if err == nil {
 			err = invalid
 		}
@@ -40,7 +40,7 @@ func changeTasks(apply func(*page, *submission) error) func(*page, http.Response
 			err = apply(p, s)
 		}
 		if err != nil {
-			p.writeFailure(r.Context(), w, s, err)
+			p.writeFailure(admitted.Context(), w, s, err)
 			return
 		}
 		s.redirectToList(w)
@@ -55,6 +55,10 @@ func (s *submission) redirectToList(w http.ResponseWriter) {
 // readForm parses the form, or writes the response to a request that is none.
 func (p *page) readForm(w http.ResponseWriter, r *http.Request) bool {
 	const useForms = "Use the forms of the list."
+	if p.SignIn != nil {
+		w.Header().Set("Cache-Control", "private, no-cache")
+		w.Header().Add("Vary", "Authorization, Cookie")
+	}
 	if err := p.guard.Check(r); err != nil {
 		p.refuse(w, r, http.StatusForbidden, "The request came from a page of another site, so nothing was changed.", "To make the change, use the forms of the list.")
 		return false
@@ -77,13 +81,6 @@ func (p *page) readForm(w http.ResponseWriter, r *http.Request) bool {
 		return true
 	}
 	return false
-}
-
-// allow counts the request, as the API counts its requests.
-func (p *page) allow(w http.ResponseWriter, r *http.Request) error {
-	decision := p.Allow(r.Context(), p.ClientIP(r))
-	decision.SetHeaders(w.Header())
-	return decision.Err()
 }
 
 // readTarget reads the task that the form changes, if it changes one.

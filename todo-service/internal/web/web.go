@@ -75,8 +75,10 @@ type Dependencies struct {
 	// AcquireDocument waits until the client may have one more document prepared; if ctx
 	// ends first, it returns an error.
 	AcquireDocument func(ctx context.Context, client ratelimit.Client) (release func(), err error)
-	Now             func() time.Time
-	Log             *slog.Logger
+	// SignIn is nil where there is no sign-in.
+	SignIn *SignIn
+	Now    func() time.Time
+	Log    *slog.Logger
 }
 
 type page struct {
@@ -103,9 +105,18 @@ func New(cfg Config, deps Dependencies) http.Handler {
 	}
 	mux := http.NewServeMux()
 	for _, route := range routes {
-		mux.HandleFunc(route.pattern, func(w http.ResponseWriter, r *http.Request) { route.handle(p, w, r) })
+		if p.SignIn != nil || !route.needsSignIn {
+			mux.HandleFunc(route.pattern, func(w http.ResponseWriter, r *http.Request) { route.handle(p, w, r) })
+		}
 	}
-	return httpserver.Routes(mux)
+	if p.SignIn == nil {
+		return httpserver.Routes(mux)
+	}
+	// Every route is open: the handlers answer requests without a session by a document. A
+	// token in the URL is still refused.
+	open := *p.SignIn.Credentials
+	open.IsOpen = func(*http.Request) bool { return true }
+	return open.Require(httpserver.Routes(mux))
 }
 
 // Serves reports whether the page answers requests for path. A path that is not in clean

@@ -4,8 +4,8 @@
 import { newKey, repeat, request } from './api.js';
 import { priorityOf, titleProblem } from './text.js';
 
-/** Where the typed text outlives a reload of this tab. */
-const STORED = 'new-title';
+/** Where the typed text of this user outlives a reload of this tab. */
+const STORED = `new-title${document.documentElement.dataset.user ?? ''}`;
 
 /**
  * @typedef {object} Draft

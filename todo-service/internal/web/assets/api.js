@@ -33,6 +33,9 @@ const wakers = new Set();
 /** The time before which the server accepts no request of this client, in ms. */
 let limitedUntil = 0;
 
+/** The event of the window that the session has ended. */
+export const SIGNED_OUT = 'signedout';
+
 /** Repeats at once what waits, except for a rate limit: the connection is back. */
 export function wakeRepetitions() {
   for (const wake of [...wakers]) wake();
@@ -69,6 +72,7 @@ export async function request(method, path, options = {}) {
     if (error.name === 'AbortError') throw error;
     throw new RequestError(0, navigator.onLine ? 'the server cannot be reached' : 'this device is offline');
   }
+  if (response.status === 401) dispatchEvent(new Event(SIGNED_OUT));
   if (!response.ok) throw problemOf(response, text);
   if (text === '') return { status: response.status, body: null, headers: response.headers };
   try {

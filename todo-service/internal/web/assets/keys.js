@@ -34,6 +34,7 @@ export class Shortcuts {
 
   #press(event) {
     if (event.ctrlKey || event.altKey || event.metaKey || event.isComposing || event.defaultPrevented) return;
+    if (!this.#dialog.isConnected) return; // signed out
     if (this.#dialog.open || (event.key !== 'Escape' && isTyping(event.target))) return;
     if (event.target instanceof Element && event.target.closest('[role=menu]')) return;
     const shortcut = this.#byKey.get(event.key) ?? this.#byKey.get(event.key.toLowerCase());

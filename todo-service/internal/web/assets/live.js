@@ -18,7 +18,7 @@ export function connectLive(workerURL, handlers) {
   const parsed = { ...handlers, events: (events) => handlers.events(parseEvents(events)) };
   if (typeof SharedWorker === 'function') {
     try {
-      return new WorkerConnection(workerURL, parsed);
+      return new WorkerConnection(workerURL, document.documentElement.dataset.session ?? '', parsed);
     } catch {
       // The browser refuses shared workers here, for example in a private window.
     }
@@ -56,6 +56,7 @@ function ownStream(handlers) {
 
 class WorkerConnection {
   #url;
+  #name;
   #handlers;
   #port = null;
   /** The time of the last message, or of the attempt to connect, in ms. */
@@ -64,8 +65,10 @@ class WorkerConnection {
   /** Whether events may have been missed; true until the stream is live once more. */
   #missed = false;
 
-  constructor(url, handlers) {
+  /** @param {string} session whose tabs share a worker; "" without sign-in */
+  constructor(url, session, handlers) {
     this.#url = trustedURL(url);
+    this.#name = `todo-events${session}`;
     this.#handlers = handlers;
     this.#open();
     addEventListener('pagehide', () => this.#post('bye'));
@@ -79,7 +82,7 @@ class WorkerConnection {
   }
 
   #open() {
-    const worker = new SharedWorker(this.#url, { type: 'module', name: 'todo-events' });
+    const worker = new SharedWorker(this.#url, { type: 'module', name: this.#name });
     const port = worker.port;
     worker.addEventListener('error', () => {
       // The script cannot be loaded or run. Without a worker the tab has its own stream.

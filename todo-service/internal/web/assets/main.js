@@ -1,5 +1,6 @@
 // Takes over the document that the server rendered, and connects the parts.
 
+import { SIGNED_OUT } from './api.js';
 import { AddedToast } from './added.js';
 import { Adding } from './adding.js';
 import { Anchor } from './anchor.js';
@@ -20,6 +21,7 @@ import { Loader } from './loader.js';
 import { Menu } from './menu.js';
 import { RowFactory } from './row.js';
 import { Rows } from './rows.js';
+import { announceSession, isSignedOut, showSignedOut } from './session.js';
 import { Statistics } from './stats.js';
 import { Status } from './status.js';
 import { TaskList, isDraft } from './tasks.js';
@@ -228,6 +230,10 @@ let synchronized = false;
 setTimeout(() => { if (!synchronized) reload(); }, failure ? 0 : LATE);
 const live = connectLive(new URL('worker.js', import.meta.url), {
   state(state) {
+    if (state.name === 'signedout') {
+      endSession();
+      return;
+    }
     connection.set(state);
     if (state.name === 'live' && !synchronized) {
       synchronized = true;
@@ -245,6 +251,17 @@ const connection = new Connection(find('connection'), {
   status, countdown, probe: new URL('icon.svg', import.meta.url).href, wake: () => live.wake(),
 });
 
+addEventListener(SIGNED_OUT, endSession);
+announceSession(document.documentElement.dataset.session, endSession);
+
+function hasUnsaved() {
+  return unsavedNotice.needed || editor.unsafe;
+}
+
+function endSession() {
+  showSignedOut(hasUnsaved());
+}
+
 addEventListener('beforeunload', (event) => {
-  if (unsavedNotice.needed || editor.unsafe) event.preventDefault();
+  if (!isSignedOut() && hasUnsaved()) event.preventDefault();
 });

@@ -23,6 +23,8 @@ const CHART = { width: DAYS * 10 - 2, height: 80 };
 export class Statistics {
   #panel;
   #address;
+  /** With sign-in the statistics are the user's own. */
+  #credentials = document.documentElement.dataset.session ? 'include' : 'omit';
   #total;
   #today;
   #chart;
@@ -89,6 +91,7 @@ export class Statistics {
   }
 
   #schedule(wait) {
+    if (!this.#panel.isConnected) return; // signed out
     const now = performance.now();
     const due = Math.max(now + wait, this.#refusedUntil);
     if (due >= this.#due) return;
@@ -105,7 +108,7 @@ export class Statistics {
     let wait = RETRY;
     try {
       const response = await fetch(this.#address, {
-        cache: 'no-store', credentials: 'omit', referrerPolicy: 'no-referrer', signal: AbortSignal.timeout(TIMEOUT),
+        cache: 'no-store', credentials: this.#credentials, referrerPolicy: 'no-referrer', signal: AbortSignal.timeout(TIMEOUT),
       });
       const asked = readRetryAfter(response.headers) ?? 0;
       this.#refusedUntil = performance.now() + asked;

@@ -5,6 +5,8 @@
 //        ▲                                                        │ pause
 //        └────────────────────────────────────────────────────────┘
 //
+// When its session has ended, the state is "signedout" until the next start.
+//
 // A connection resumes after the last id, so that no event is missed. After 410 it starts
 // anew, and the reader of the events must load the list again (reset).
 
@@ -32,7 +34,7 @@ export class EventStream {
   #lost = false;
 
   /**
-   * The state: "connecting", "live", or "reconnecting" since a time in ms, with the status
+   * The state: "connecting", "live", "signedout", or "reconnecting" since a time in ms, with the status
    * that the server answered last (0: no response) and the time of the next attempt.
    * @type {{name: string, since: number, status: number, until: number}}
    */
@@ -53,6 +55,7 @@ export class EventStream {
   start() {
     if (this.#running) return;
     this.#running = true;
+    if (this.state.name === 'signedout') this.#setState('connecting', 0, 0);
     this.#connect();
   }
 
@@ -98,9 +101,10 @@ export class EventStream {
           const events = parser.push(piece.value);
           if (parser.lastID !== null) this.#lastID = parser.lastID;
           if (events.length > 0) this.#handlers.events(events);
+          if (events.at(-1)?.type === 'unauthenticated') status = 401;
         }
         wait = parser.retry ?? undefined;
-        status = 0;
+        if (status === 200) status = 0;
       }
     } catch {
       status = 0; // the network failed, or the connection was silent
@@ -110,6 +114,11 @@ export class EventStream {
     abort.abort(); // the body of a response that is no stream
     if (this.#abort !== abort) return; // stopped, perhaps started again
     this.#abort = null;
+    if (status === 401) {
+      this.#running = false;
+      this.#setState('signedout', status, 0);
+      return;
+    }
     this.#scheduleConnect(status, wait);
   }
 
