@@ -25,7 +25,8 @@ const startLimit = 5 * time.Minute
 
 // What all tests share. They run one after another.
 var (
-	system   *running
+	system   *running // without sign-in, except in the tests of sign-in
+	signedIn *running // with sign-in; nil until a test needs it
 	chromium *browser.Browser
 	axe      string // the script of axe-core
 )
@@ -76,13 +77,18 @@ func run(m *testing.M) int {
 	return max(code, endSystem())
 }
 
-// endSystem stops the system and returns the exit status.
-func endSystem() int {
-	if err := system.end(); err != nil {
-		fmt.Println("the system did not end well:", err)
-		return 1
+// endSystem stops what runs and returns the exit status.
+func endSystem() (code int) {
+	for _, s := range []*running{system, signedIn} {
+		if s == nil {
+			continue
+		}
+		if err := s.end(); err != nil {
+			fmt.Println("the system did not end well:", err)
+			code = 1
+		}
 	}
-	return 0
+	return code
 }
 
 // running is a system that runs: its folder, the addresses in its stack.env by name, and the proxies before it.
@@ -96,8 +102,8 @@ type running struct {
 	release     func() // of the ports
 }
 
-// startSystem runs the whole system on free ports, with limits that the tests do not reach.
-func startSystem(ctx context.Context) (*running, error) {
+// startSystem runs the whole system on free ports, with limits that the tests do not reach, and with more settings.
+func startSystem(ctx context.Context, environ ...string) (*running, error) {
 	root, err := filepath.Abs("../../..")
 	if err != nil {
 		return nil, err
@@ -136,6 +142,7 @@ func startSystem(ctx context.Context) (*running, error) {
 			"RATE_LIMIT_REQUESTS=1000000", "RATE_LIMIT_WINDOW=1s", "WATCH_MAX_PER_CLIENT=1000", "MAX_CONNS_PER_CLIENT=5000",
 			"WEB_STATS_URL="+s.stats.url(), "HTTP_CORS_ORIGINS="+s.todo.url()),
 	}
+	settings.Environ = append(settings.Environ, environ...)
 	var runCtx context.Context
 	runCtx, s.stop = context.WithCancel(context.Background())
 	go func() {

@@ -61,12 +61,18 @@ func arrive(t *testing.T, prepare ...func()) *person {
 // prepared is a person with a blank tab. When the test ends, it fails for every problem that it did not expect.
 func prepared(t *testing.T, prepare ...func()) *person {
 	t.Helper()
-	system.todo.reset()
-	system.stats.reset()
 	clearTasks(t)
 	for _, do := range prepare {
 		do()
 	}
+	return newPerson(t)
+}
+
+// newPerson is prepared for a system with tasks.
+func newPerson(t *testing.T) *person {
+	t.Helper()
+	system.todo.reset()
+	system.stats.reset()
 	profile, err := chromium.NewProfile(context.Background())
 	if err != nil {
 		t.Fatal(err)
