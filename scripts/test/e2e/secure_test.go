@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -229,32 +228,6 @@ func read(t *testing.T, path string) string {
 		t.Fatal(err)
 	}
 	return strings.TrimSpace(string(content))
-}
-
-func TestPrometheusScrapesWithItsClientCertificate(t *testing.T) {
-	c := secureContainers(t)
-	if err := c.awaitHealthy(t.Context(), "prometheus"); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := c.compose(context.Background(), "rm", "--stop", "--force", "prometheus"); err != nil {
-			t.Error(err)
-		}
-	})
-	url := "http://" + port.Addr(c.ports["PROMETHEUS_PORT"]) + "/api/v1/query?query=" + `up{job=~".*-service"}==1`
-	eventually(t, time.Minute, func() error {
-		answer, err := try(t.Context(), http.DefaultClient, http.MethodGet, url, "")
-		if err != nil {
-			return err
-		}
-		var up struct {
-			Data struct{ Result []any }
-		}
-		if err := json.Unmarshal(answer.body, &up); err != nil || len(up.Data.Result) != len(services) {
-			return fmt.Errorf("%w: %s", errors.Join(err, errors.New("not every service is scraped")), answer.body)
-		}
-		return nil
-	})
 }
 
 func TestRenewedCertificateIsInUseWithoutARestart(t *testing.T) {

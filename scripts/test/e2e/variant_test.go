@@ -39,7 +39,7 @@ var variantTests = map[string][]func(*testing.T){
 		TestPostgresRefusesTheServiceWhatItDoesNotNeed,
 		TestRedisRefusesServicesWhatTheyDoNotNeed,
 		TestKafkaRefusesServicesWhatTheyDoNotNeed,
-		TestPrometheusScrapesWithItsClientCertificate,
+		TestPrometheusScrapesTheServicesAndKnowsAlertmanager,
 		TestRenewedCertificateIsInUseWithoutARestart,
 		TestTasksAndCountsSurviveDownAndUp,
 		TestContainersHaveNoPrivileges,
