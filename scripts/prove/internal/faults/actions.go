@@ -161,6 +161,10 @@ func (i *Injector) rebalance(ctx context.Context, s Step) error {
 	spare := i.Cluster.SpareReplica(s.Target)
 	return i.inject(ctx, Rebalance, spare.Name(), func() error {
 		if spare.PID() != 0 {
+			// If poison has killed it, its new process may not handle SIGTERM yet.
+			if err := i.awaitRecovery(ctx, spare); err != nil {
+				return err
+			}
 			spare.StopAndHold(ctx)
 			return nil
 		}
