@@ -41,7 +41,7 @@ var variantTests = map[string][]func(*testing.T){
 		TestKafkaRefusesServicesWhatTheyDoNotNeed,
 		TestPrometheusScrapesTheServicesAndKnowsAlertmanager,
 		TestRenewedCertificateIsInUseWithoutARestart,
-		TestTasksAndCountsSurviveDownAndUp,
+		TestSessionsAreRefusedDuringARedisOutageAndValidAfterIt,
 		TestContainersHaveNoPrivileges,
 		TestContainersHaveNoUnnamedVolumes,
 	},
