@@ -184,9 +184,12 @@ func (l *fakeLimits) CountSignIn(_ context.Context, name string, client netip.Ad
 	return a, l.err
 }
 
-func (l *fakeLimits) GiveBack(_ context.Context, a account.Attempt, succeeded bool) error {
+func (l *fakeLimits) GiveBack(ctx context.Context, a account.Attempt, succeeded bool) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
 	if succeeded {
 		l.succeeded = append(l.succeeded, a)
 	} else {

@@ -157,8 +157,8 @@ func (s *Service) giveBack(ctx context.Context, a Attempt, err error) {
 		return
 	}
 	// An attempt that could not be decided told the client nothing, so it does not count
-	// either. If Redis fails here, the attempt stays counted.
-	_ = s.Limits.GiveBack(ctx, a, err == nil)
+	// either, also when the client has left. If Redis fails here, the attempt stays counted.
+	_ = s.Limits.GiveBack(context.WithoutCancel(ctx), a, err == nil)
 }
 
 // authenticate returns the user with the e-mail if it has the password and may sign in.

@@ -67,7 +67,12 @@ func (l *AttemptLimits) CountSignIn(ctx context.Context, name string, client net
 	if name == "" {
 		limits = limits[:1]
 	}
-	return a, l.count(ctx, a.ID, l.signInKeys(a), limits...)
+	err := l.count(ctx, a.ID, l.signInKeys(a), limits...)
+	if err != nil && apperr.Of(err).Kind == apperr.Unavailable {
+		// Redis may have counted it and answered too late. Nothing was compared.
+		go func() { _ = l.GiveBack(context.WithoutCancel(ctx), a, false) }()
+	}
+	return a, err
 }
 
 // GiveBack takes an attempt out of the count, see account.Limits.

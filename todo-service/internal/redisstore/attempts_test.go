@@ -12,6 +12,8 @@ import (
 	goredis "github.com/redis/go-redis/v9"
 
 	"example.com/todo/platform/apperr"
+	"example.com/todo/platform/testenv"
+	"example.com/todo/platform/testenv/netproxy"
 	"example.com/todo/todo-service/internal/account"
 	"example.com/todo/todo-service/internal/redisstore"
 )
@@ -287,4 +289,36 @@ func TestAttemptsWithATokenCountByAddressAlone(t *testing.T) {
 	if err != nil || len(keys) != 2 {
 		t.Errorf("keys %q, error %v", keys, err)
 	}
+}
+
+func TestAnAttemptThatRedisConfirmsTooLateDoesNotCount(t *testing.T) {
+	t.Parallel()
+	direct := openRedis(t)
+	proxy := testenv.StartProxy(t, testenv.RequireEnv(t, "TEST_REDIS_ADDR"))
+	s := open(t, proxy.Addr())
+	limits := redisstore.NewAttemptLimits(s, s.prefix)
+	log := s.prefix + "signin:pair:ann:" + address(1).String()
+	testenv.Eventually(t, "Redis has the scripts", func() bool {
+		a, err := limits.CountSignIn(t.Context(), "ann", address(1))
+		return err == nil && limits.GiveBack(t.Context(), a, false) == nil && direct.ZCard(t.Context(), log).Val() == 0
+	})
+	client := s.UniversalClient.(*goredis.Client)
+	conns := []*goredis.Conn{client.Conn(), client.Conn()} // the call that times out closes one
+	for _, conn := range conns {
+		if err := conn.Ping(t.Context()).Err(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, conn := range conns {
+		conn.Close() // returns it to the pool
+	}
+	proxy.SetMode(netproxy.DropResponses)
+	_, err := limits.CountSignIn(t.Context(), "ann", address(1))
+	if err == nil || apperr.Of(err).Kind != apperr.Unavailable {
+		t.Fatalf("without an answer: %v", err)
+	}
+	testenv.Eventually(t, "the attempt does not count", func() bool {
+		count, err := direct.ZCard(t.Context(), log).Result()
+		return err == nil && count == 0
+	})
 }
