@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/metadata"
 
 	"example.com/todo/contracts/event"
 	pb "example.com/todo/contracts/gen/task"
@@ -28,6 +29,7 @@ type receivedEvent struct {
 // and records what it received.
 type watchClient struct {
 	connect  func(ctx context.Context, token string, record func(token string, c *receivedEvent)) error
+	user     int64         // whose events it watches; 0 without sign-in
 	started  chan struct{} // closed when it has a position
 	position atomic.Int64  // of its latest token
 	streams  int
@@ -53,11 +55,21 @@ func (f *watchClient) watch(ctx context.Context) {
 	}
 }
 
-// overGRPC watches with WatchTasks; conn chooses a server.
-func overGRPC(conn func() *grpc.ClientConn) func(context.Context, string, func(string, *receivedEvent)) error {
+// authorize sets the token of the user's session, if there is sign-in.
+func (u watchUser) authorize(request *http.Request) {
+	if u.token != "" {
+		request.Header.Set("Authorization", "Bearer "+u.token)
+	}
+}
+
+// overGRPC watches a user's tasks with WatchTasks; conn chooses a server.
+func overGRPC(conn func() *grpc.ClientConn, user watchUser) func(context.Context, string, func(string, *receivedEvent)) error {
 	return func(ctx context.Context, token string, record func(string, *receivedEvent)) error {
 		ctx, cancel := context.WithCancel(ctx)
 		defer cancel()
+		if user.token != "" {
+			ctx = metadata.AppendToOutgoingContext(ctx, "authorization", "Bearer "+user.token)
+		}
 		stream, err := pb.NewTaskServiceClient(conn()).WatchTasks(ctx, &pb.WatchTasksRequest{ResumeToken: token}, grpc.WaitForReady(true))
 		if err != nil {
 			return err
@@ -83,8 +95,8 @@ func overGRPC(conn func() *grpc.ClientConn) func(context.Context, string, func(s
 	}
 }
 
-// overHTTP watches with GET /events; addr chooses a server.
-func overHTTP(addr func() string) func(context.Context, string, func(string, *receivedEvent)) error {
+// overHTTP watches a user's tasks with GET /events; addr chooses a server.
+func overHTTP(addr func() string, user watchUser) func(context.Context, string, func(string, *receivedEvent)) error {
 	return func(ctx context.Context, token string, record func(string, *receivedEvent)) error {
 		request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+addr()+"/events", http.NoBody)
 		if err != nil {
@@ -93,6 +105,7 @@ func overHTTP(addr func() string) func(context.Context, string, func(string, *re
 		if token != "" {
 			request.Header.Set("Last-Event-ID", token)
 		}
+		user.authorize(request)
 		response, err := http.DefaultClient.Do(request)
 		if err != nil {
 			return err

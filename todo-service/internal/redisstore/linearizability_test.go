@@ -14,6 +14,7 @@ import (
 
 	goredis "github.com/redis/go-redis/v9"
 
+	"example.com/todo/platform/session"
 	"example.com/todo/todo-service/internal/listcache"
 	"example.com/todo/todo-service/internal/redisstore"
 	"example.com/todo/todo-service/internal/task"
@@ -57,6 +58,39 @@ func (c deleteOnly) Heal(ctx context.Context, _ []redisstore.CommittedEvent) err
 type healsNothing struct{ *redisstore.ListCache }
 
 func (healsNothing) Heal(context.Context, []redisstore.CommittedEvent) error { return nil }
+
+// sessionsInTheSameTrip is the list cache behind sign-in: the lookup of the list shares its
+// round trip with the check of the session, which names the owner.
+type sessionsInTheSameTrip struct {
+	*redisstore.ListCache
+	authenticator *redisstore.Authenticator
+	tokens        map[task.Owner]string
+}
+
+func (c sessionsInTheSameTrip) Load(ctx context.Context, owner task.Owner, query func(context.Context) (listcache.Entry, error)) (listcache.Entry, error) {
+	ctx, _, err := c.authenticator.Authenticate(ctx, redisstore.AuthRequest{Token: c.tokens[owner], Client: addr, List: true})
+	if err != nil {
+		return listcache.Entry{}, err
+	}
+	return c.ListCache.Load(ctx, task.Owner(session.UserFrom(ctx).ID), query)
+}
+
+// openWithSessions returns what opens a process for which the owners have signed in.
+func openWithSessions(t *testing.T, s *testRedis, owners []task.Owner) func() cache {
+	t.Helper()
+	tokens := map[task.Owner]string{}
+	for _, owner := range owners {
+		token, _, err := newReplica(s, s.replica()).sessions.Create(t.Context(), session.User{ID: int64(owner)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		tokens[owner] = token
+	}
+	return func() cache {
+		in := newReplica(s, s.replica())
+		return sessionsInTheSameTrip{in.cache, in.Authenticator, tokens}
+	}
+}
 
 // confusesOwners is the list cache with one list for all owners.
 type confusesOwners struct{ *redisstore.ListCache }
@@ -242,16 +276,23 @@ func TestListCacheServesNothingOlderThanTheLastConfirmedWrite(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, owners := range map[string][]task.Owner{
-		"without an owner":               {0},
-		"one user":                       {7},
-		"two users":                      {7, 8},
-		"a user and tasks without owner": {7, 0},
+	for name, tt := range map[string]struct {
+		owners   []task.Owner
+		sessions bool
+	}{
+		"without an owner":               {[]task.Owner{0}, false},
+		"two users":                      {[]task.Owner{7, 8}, false},
+		"a user and tasks without owner": {[]task.Owner{7, 0}, false},
+		"two users with sessions":        {[]task.Owner{7, 8}, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := openRedis(t)
-			h := newCacheHistory(s, func() cache { return redisstore.NewListCache(s.replica(), s.prefix, s.log(), nil) }, owners...)
+			open := func() cache { return redisstore.NewListCache(s.replica(), s.prefix, s.log(), nil) }
+			if tt.sessions {
+				open = openWithSessions(t, s, tt.owners)
+			}
+			h := newCacheHistory(s, open, tt.owners...)
 			h.run(t, reads, false)
 			var writes int64
 			for _, o := range h.owners {
