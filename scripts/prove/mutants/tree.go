@@ -25,19 +25,35 @@ func copyTree(ctx context.Context, tree string) (dir string, err error) {
 		return "", err
 	}
 	for name := range strings.SplitSeq(strings.TrimSuffix(string(names), "\x00"), "\x00") {
-		content, err := os.ReadFile(filepath.Join(tree, name))
-		if errors.Is(err, fs.ErrNotExist) {
-			continue // deleted and not committed
-		}
-		target := filepath.Join(dir, name)
-		if err == nil {
-			err = errors.Join(os.MkdirAll(filepath.Dir(target), 0o755), os.WriteFile(target, content, 0o644))
-		}
-		if err != nil {
+		err := copyFile(filepath.Join(tree, name), filepath.Join(dir, name))
+		if err != nil && !errors.Is(err, fs.ErrNotExist) { // a missing file is deleted and not committed
 			return "", errors.Join(err, os.RemoveAll(dir))
 		}
 	}
 	return dir, nil
+}
+
+// copyFile copies a file, or a symbolic link as one, and makes its folder.
+func copyFile(from, to string) error {
+	info, err := os.Lstat(from)
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
+		return err
+	}
+	if info.Mode()&fs.ModeSymlink != 0 {
+		link, err := os.Readlink(from)
+		if err != nil {
+			return err
+		}
+		return os.Symlink(link, to)
+	}
+	content, err := os.ReadFile(from)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(to, content, 0o644)
 }
 
 // apply applies a patch to the files below dir, completely or not at all. With the flag --check it only reports
