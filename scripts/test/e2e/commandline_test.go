@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"bytes"
 	"os/exec"
 	"path/filepath"
 	"slices"
@@ -36,10 +37,15 @@ func buildCommandLineClient(t *testing.T) (run func(t *testing.T, input string, 
 	}
 	return func(t *testing.T, input string, args ...string) string {
 		t.Helper()
-		cmd := exec.CommandContext(t.Context(), program, slices.Concat(flags, args)...)
-		cmd.Stdin = strings.NewReader(input)
-		cmd.Env = append(cmd.Environ(), "XDG_CONFIG_HOME="+dir, "HOME="+dir)
-		out, err := cmd.CombinedOutput()
+		var out []byte
+		var err error
+		repeatWhile(t, func() bool {
+			cmd := exec.CommandContext(t.Context(), program, slices.Concat(flags, args)...)
+			cmd.Stdin = strings.NewReader(input)
+			cmd.Env = append(cmd.Environ(), "XDG_CONFIG_HOME="+dir, "HOME="+dir)
+			out, err = cmd.CombinedOutput()
+			return err != nil && bytes.Contains(out, []byte("unavailable at the moment"))
+		})
 		if err != nil {
 			t.Fatalf("grpc-client %v: %v\n%s", args, err, out)
 		}

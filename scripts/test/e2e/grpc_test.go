@@ -112,7 +112,7 @@ func (s specClient) startWatch(ctx context.Context, t *testing.T) (grpc.ClientSt
 		return nil, err
 	}
 	header, err := stream.Header()
-	if err == nil && header == nil { // the stream has ended
+	if err == nil && len(header.Get("resume-token")) == 0 { // the stream did not start
 		_, err = s.receive(stream)
 	}
 	return stream, err
