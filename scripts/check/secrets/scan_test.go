@@ -78,7 +78,7 @@ func TestScanPasses(t *testing.T) {
 	}
 }
 
-func TestScanRefusesAShallowClone(t *testing.T) {
+func TestScanOfAShallowCloneLooksAtTheFilesAndRefusesTheHistory(t *testing.T) {
 	t.Parallel()
 	r := newRepository(t)
 	r.write("README.md", "second\n")
@@ -87,6 +87,10 @@ func TestScanRefusesAShallowClone(t *testing.T) {
 	r.git("clone", "--quiet", "--depth=1", "file://"+r.root, shallow.root)
 	if status, output := shallow.scan(); status != 1 || !strings.Contains(output, "git fetch --unshallow") {
 		t.Errorf("the scan ended with %d, want 1 and what to do:\n%s", status, output)
+	}
+	shallow.write("app.conf", "key = \""+plantedKey+"\"\n")
+	if status, output := shallow.scan(); status != 1 || !strings.Contains(output, "app.conf") {
+		t.Errorf("the scan ended with %d, want 1 and the secret in a file:\n%s", status, output)
 	}
 }
 
