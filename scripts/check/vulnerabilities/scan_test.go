@@ -1,6 +1,7 @@
 package vulnerabilities
 
 import (
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -68,6 +69,20 @@ func TestScanFailsWhenAProgramDoesNotCompile(t *testing.T) {
 	status, output := run(t, "file://"+newDatabase(t, `[]`), "package main\n\nfunc main() { missing() }\n")
 	if status != 1 || strings.Contains(output, "NOT CHECKED") {
 		t.Errorf("the scan ended with %d, want 1:\n%s", status, output)
+	}
+}
+
+func TestScanEndsWhenTheDatabaseIsSilent(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { listener.Close() })
+	t.Setenv("GOVULNCHECK_LIMIT", "1s")
+	database := "http://" + listener.Addr().String()
+	status, output := scan(t, database)
+	if want := "NOT CHECKED: known vulnerabilities, because " + database; status != 2 || !strings.Contains(output, want) {
+		t.Errorf("the scan ended with %d, want 2 and %q:\n%s", status, want, output)
 	}
 }
 
