@@ -69,7 +69,8 @@ func reportAttack(b *testing.B, before, during []time.Duration, statuses map[int
 	b.ReportMetric(float64(quiet.Microseconds())/1e3, "p99-ms/before")
 	b.ReportMetric(float64(attacked.Microseconds())/1e3, "p99-ms/during")
 	b.ReportMetric(ratio, "during/before")
-	b.Logf("%d lists before and %d during the attack, whose responses are %v; at most %.1f during/before is allowed", len(before), len(during), statuses, maxLatencyRatio)
+	b.Logf("p99 %v of %d lists before, and %v of %d during the attack, whose responses are %v: a ratio of %.2f, at most %.1f is allowed",
+		quiet, len(before), attacked, len(during), statuses, ratio, maxLatencyRatio)
 	switch {
 	case len(before) < minSamples || len(during) < minSamples:
 		b.Logf("fewer than %d lists: the ratio proves nothing", minSamples)

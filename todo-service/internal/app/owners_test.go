@@ -24,6 +24,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"example.com/todo/todo-service/internal/admission"
+	"example.com/todo/todo-service/internal/grpcapi"
 	"example.com/todo/todo-service/internal/httpapi"
 	"example.com/todo/todo-service/internal/listcache"
 	"example.com/todo/todo-service/internal/pgstore"
@@ -64,7 +65,8 @@ func (uncached) Load(ctx context.Context, _ task.Owner, query func(context.Conte
 type twoUsers struct {
 	store    *pgstore.Store
 	tasks    *task.Service
-	stranger http.Handler // the page and the API, as the stranger reaches them
+	stranger http.Handler    // the page and the API, as the stranger reaches them
+	rpc      *grpcapi.Server // the same over gRPC
 
 	theirs   []task.Task            // the victim's
 	ids      map[int64]bool         // of the victim's tasks, deleted ones included
@@ -94,6 +96,7 @@ func newTwoUsers(t *testing.T) *twoUsers {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	t.Cleanup(func() { cancel(); running.Wait() })
 	running.Go(func() { _ = hub.Run(ctx) })
+	s.rpc = grpcapi.New(grpcapi.Config{Tasks: s.tasks, Owner: func(context.Context) task.Owner { return stranger }, Watch: hub.Watch})
 	s.stranger = newPageAndAPI(web.Config{}, slog.New(slog.DiscardHandler), httpapi.Config{
 		Tasks: s.tasks, Owner: func(context.Context) task.Owner { return stranger }, Lists: uncached{},
 		Allow:         func(context.Context, netip.Addr) ratelimit.Decision { return ratelimit.Decision{Allowed: true} },
@@ -255,7 +258,9 @@ func TestTenThousandAttemptsShowNothingOfAnothersTasks(t *testing.T) {
 // attack makes one attempt.
 func (s *twoUsers) attack(t *testing.T, random *rand.Rand) {
 	target := s.theirs[random.IntN(len(s.theirs))]
-	switch random.IntN(5) {
+	switch random.IntN(6) {
+	case 5:
+		s.attackRPC(t, random, target)
 	case 0, 1:
 		const none = 1 << 40
 		at := onTask(random, target)
