@@ -93,8 +93,9 @@ func TestRedisUserOfAServiceHasTheCommandsOfItsCode(t *testing.T) {
 func TestRedisUserOfAServiceNamesItsKeysAndChannels(t *testing.T) {
 	t.Parallel()
 	users := rulesOf(t)
-	if diff := cmp.Diff([]string{"reset", "resetchannels"}, users["default"]); diff != "" {
-		t.Errorf("rules of a client that does not sign in (-want +got):\n%s", diff)
+	// After reset the user is off and without a password: no client can be it.
+	if diff := cmp.Diff([]string{"reset", "~*", "&*", "+@all"}, users["default"]); diff != "" {
+		t.Errorf("rules of the user default (-want +got):\n%s", diff)
 	}
 	for service := range redisCode {
 		if rules := users[service]; len(rules) < 3 || rules[0] != "reset" || rules[1] != "resetchannels" {
