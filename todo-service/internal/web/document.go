@@ -112,10 +112,10 @@ func (p *page) writeDocument(w http.ResponseWriter, r *http.Request, status int,
 	}
 	status, content := p.prepare(r, status, &d)
 	setRetryAfter(w.Header(), d.Failure)
-	// A search is not compressed: the response then has the client's text beside titles and
-	// the user's e-mail, and its compressed size would tell whether they are alike (the attack
-	// BREACH). Other text of a request is repeated only after a form of this page.
-	p.write(w, r, status, content, d.Selected.Text == "")
+	// A document that repeats the client's text is not compressed. It has that text beside
+	// titles and the user's e-mail, and its compressed size would tell whether they are alike
+	// (the attack BREACH). Other text of a request is repeated only after a form of this page.
+	p.write(w, r, status, content, !d.Selected.hasFreeText())
 }
 
 // prepare loads what d.Selected selects and renders the document. It returns the status of

@@ -87,6 +87,10 @@ func (s selection) Address() string {
 // IsFiltered reports whether the selection may leave tasks out.
 func (s selection) IsFiltered() bool { return s.Done != "" || s.Text != "" || s.After != "" }
 
+// hasFreeText reports whether the selection has a text or a number of the client's choice.
+// Forms and links of the document repeat it.
+func (s selection) hasFreeText() bool { return s.Text != "" || s.After != "" || s.Shown != "" }
+
 // WithoutTask returns the selection without details of a task.
 func (s selection) WithoutTask() selection {
 	s.Shown = ""
