@@ -73,7 +73,12 @@ func (p *page) writeAccount(w http.ResponseWriter, r *http.Request, status int, 
 		sessions, err = p.SignIn.ListSessions(r.Context(), current.User.ID)
 	}
 	if err != nil {
-		p.writeErrorNotice(w, r, err, notice{Heading: "The account cannot be shown"})
+		failed, f := p.describeLoadFailure(r, err, "The account cannot be shown")
+		if d.Failure == nil { // otherwise the failure of the form says whether it is to be sent again
+			d.Failure, status = &f, failed
+		}
+		setRetryAfter(w.Header(), d.Failure)
+		p.writeNotice(w, r, status, notice{Heading: d.Failure.Heading, Message: d.Failure.Message, Hint: d.Failure.Hint})
 		return
 	}
 	d.Assets, d.Email = p.assets.root, u.Email

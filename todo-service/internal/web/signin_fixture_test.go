@@ -155,7 +155,7 @@ type fakeSessions struct {
 	sessions []fakeSession
 	made     int
 	away     bool
-	stuck    bool // no session can be ended
+	stuck    bool // no session can be ended or listed
 	noUser   bool // a check finds a session without a user, as a defect may
 }
 
@@ -203,7 +203,7 @@ func (s *fakeSessions) Check(_ context.Context, token string) (session.Session, 
 func (s *fakeSessions) List(_ context.Context, userID int64) (of []session.Session, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.away {
+	if s.away || s.stuck {
 		return nil, errAway
 	}
 	for _, stored := range slices.Backward(s.sessions) {
