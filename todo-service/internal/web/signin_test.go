@@ -281,6 +281,10 @@ func TestFormWithoutASessionChangesNothingAndKeepsWhatWasTyped(t *testing.T) {
 	if shown := text(got.parse(t)); got.Status != http.StatusUnauthorized || !strings.Contains(shown, "The session has ended, so nothing was changed.") || !strings.Contains(shown, "Learn <b>Go") {
 		t.Errorf("got %d %s", got.Status, got.Body)
 	}
+	got = b.pressIn(got.parse(t), "Sign in", url.Values{"email": {email}, "password": {"not the password"}})
+	if shown := text(got.parse(t)); got.Status != http.StatusUnauthorized || !strings.Contains(shown, "Learn <b>Go") {
+		t.Errorf("after a wrong password: %d %s", got.Status, shown)
+	}
 	if to := wantRedirect(t, b.pressIn(got.parse(t), "Sign in", url.Values{"email": {email}, "password": {password}})); to != "/?done=false" {
 		t.Errorf("the sign-in leads to %s", to)
 	}

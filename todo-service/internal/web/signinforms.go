@@ -97,7 +97,8 @@ func (p *page) signUp(w http.ResponseWriter, r *http.Request) {
 	showList(w, r)
 }
 
-// writeSignInFailure writes the form of d again, with the e-mail that it had.
+// writeSignInFailure writes the form of d again, with the e-mail that it had, and
+// with what was typed into the form that led to it.
 func (p *page) writeSignInFailure(w http.ResponseWriter, r *http.Request, err error, d signInDocument, heading string) {
 	status, f := p.describeLoadFailure(r, err, heading)
 	f.Reload = "" // the form is there
@@ -111,7 +112,7 @@ func (p *page) writeSignInFailure(w http.ResponseWriter, r *http.Request, err er
 		f.Message, f.Hint = "Correct what is marked, and send it again.", ""
 		d.Problems.Email = "belongs to an account already"
 	}
-	d.Email, d.List, d.Failure = r.PostForm.Get("email"), parseSelection(r.PostForm.Get("list")), &f
+	d.Email, d.Typed, d.List, d.Failure = r.PostForm.Get("email"), r.PostForm.Get("typed"), parseSelection(r.PostForm.Get("list")), &f
 	p.writeSignIn(w, r, status, d)
 }
 
