@@ -105,6 +105,7 @@ func (s *security) writeDSNs(p server.Postgres) error {
 // settings are those of a service.
 func (s *security) settings(name string) []string {
 	settings := []string{
+		"AUTH_MODE=on",
 		// A secret comes from a file or from a variable. These are the caller's.
 		"POSTGRES_DSN=", "REDIS_PASSWORD=", "KAFKA_SASL_PASSWORD=",
 		"POSTGRES_DSN_FILE=" + s.dsnPath(serviceUser),

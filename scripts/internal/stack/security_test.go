@@ -142,7 +142,7 @@ func TestSecureStackSpeaksTLSOnEveryPort(t *testing.T) {
 
 func TestServicesOfASecureStackSignInAndReceiveTheirSecretsInFiles(t *testing.T) {
 	t.Parallel()
-	s := settings("AUTH_SIGNUP=closed", "POSTGRES_DSN=elsewhere", "REDIS_PASSWORD=x", "KAFKA_SASL_PASSWORD=x")
+	s := settings("AUTH_MODE=off", "AUTH_SIGNUP=closed", "POSTGRES_DSN=elsewhere", "REDIS_PASSWORD=x", "KAFKA_SASL_PASSWORD=x")
 	s.Secure, s.Dir = true, t.TempDir()
 	var err error
 	if s.security, err = newSecurity("testdata/workspace", s.data()); err != nil {

@@ -110,7 +110,7 @@ func (s Settings) pageSettings(name string) []string {
 func (s Settings) service(name string) supervisor.Part {
 	env := []string{"LOG_FORMAT=text", "DRAIN_WAIT=0s"} // there is no load balancer to wait for
 	if s.Secure {
-		env = append(env, "AUTH_MODE=on", "AUTH_SIGNUP=open")
+		env = append(env, "AUTH_SIGNUP=open")
 	}
 	env = append(env, s.pageSettings(name)...)
 	env = append(env, s.Environ...)
