@@ -10,6 +10,7 @@ import (
 )
 
 func TestRequestBeyondTheLimitIsRejectedUntilTheWindowSlides(t *testing.T) {
+	limit, window := limit()
 	from, addr, headers := system.limitedClient()
 	client, url, u := system.clientFrom(from), system.url("TODO_HTTP_ADDR", "/tasks?limit=1"), system.user(t)
 	requests, unchecked := 0, 0 // of the unchecked ones it is not known whether they count
@@ -25,8 +26,8 @@ func TestRequestBeyondTheLimitIsRejectedUntilTheWindowSlides(t *testing.T) {
 	}
 
 	began := time.Now()
-	for i := range limitRequests() {
-		if i+unchecked >= limitRequests() {
+	for i := range limit {
+		if i+unchecked >= limit {
 			break
 		}
 		a := ask()
@@ -35,7 +36,7 @@ func TestRequestBeyondTheLimitIsRejectedUntilTheWindowSlides(t *testing.T) {
 		}
 		var left int
 		_, err := fmt.Sscanf(a.header.Get("RateLimit"), `"default";r=%d;t=`, &left)
-		if most := limitRequests() - 1 - i; err != nil || left > most || left < most-unchecked {
+		if most := limit - 1 - i; err != nil || left > most || left < most-unchecked {
 			t.Errorf("request %d: RateLimit %q, want r=%d", i+1, a.header.Get("RateLimit"), most)
 		}
 	}
@@ -45,8 +46,8 @@ func TestRequestBeyondTheLimitIsRejectedUntilTheWindowSlides(t *testing.T) {
 			refused = ask()
 		}
 	}
-	if time.Since(began) > limitWindow {
-		t.Fatalf("spending the budget took longer than its window of %v: nothing is shown", limitWindow)
+	if time.Since(began) > window {
+		t.Fatalf("spending the budget took longer than its window of %v: nothing is shown", window)
 	}
 	problem := decode[struct {
 		Status int    `json:"status"`
@@ -55,22 +56,22 @@ func TestRequestBeyondTheLimitIsRejectedUntilTheWindowSlides(t *testing.T) {
 	if problem.Error != "too many requests" || problem.Status != http.StatusTooManyRequests {
 		t.Errorf("refusal: %s", refused.body)
 	}
-	if policy := refused.header.Get("RateLimit-Policy"); policy != fmt.Sprintf(`"default";q=%d;w=%d`, limitRequests(), int(limitWindow.Seconds())) {
+	if policy := refused.header.Get("RateLimit-Policy"); policy != fmt.Sprintf(`"default";q=%d;w=%d`, limit, int(window.Seconds())) {
 		t.Errorf("RateLimit-Policy: %s", policy)
 	}
 	after, err := strconv.Atoi(refused.header.Get("Retry-After"))
-	if err != nil || after < 1 || after > int(limitWindow.Seconds()) {
+	if err != nil || after < 1 || after > int(window.Seconds()) {
 		t.Errorf("Retry-After: %q", refused.header.Get("Retry-After"))
 	}
 
 	key := u.limitKey(addr)
 	ttl, err := redisClient(t).PTTL(t.Context(), key).Result()
-	if err != nil || ttl <= 0 || ttl > limitWindow+time.Millisecond {
+	if err != nil || ttl <= 0 || ttl > window+time.Millisecond {
 		t.Errorf("redis pttl %s = %v, %v", key, ttl, err)
 	}
 
 	var passed time.Time
-	eventually(t, 2*limitWindow, func() error {
+	eventually(t, 2*window, func() error {
 		a := ask()
 		// Without an answer of Redis in time the request is not limited; the header then says t=0.
 		if limited := !strings.HasSuffix(a.header.Get("RateLimit"), ";t=0"); a.status != http.StatusOK || !limited {
@@ -79,21 +80,22 @@ func TestRequestBeyondTheLimitIsRejectedUntilTheWindowSlides(t *testing.T) {
 		passed = time.Now()
 		return nil
 	})
-	if waited := passed.Sub(began); waited < limitWindow-100*time.Millisecond {
-		t.Errorf("passed again after %v, before the window of %v had slid", waited, limitWindow)
+	if waited := passed.Sub(began); waited < window-100*time.Millisecond {
+		t.Errorf("passed again after %v, before the window of %v had slid", waited, window)
 	}
 }
 
 func TestRefusedRequestsWithoutASessionCountForTheirAddress(t *testing.T) {
 	requireSignIn(t)
+	limit, window := limit()
 	addr := unseenAddr()
 	refused := func() answer { return callAs(t, user{}, http.MethodGet, "/tasks", "", "X-Forwarded-For", addr) }
-	for i := range limitRequests() {
+	for i := range limit {
 		if a := refused(); a.status != http.StatusUnauthorized {
 			t.Fatalf("request %d: %d %s", i+1, a.status, a.body)
 		}
 	}
-	eventually(t, limitWindow, func() error { // a request does not count if Redis answers late
+	eventually(t, window, func() error { // a request does not count if Redis answers late
 		if a := refused(); a.status != http.StatusTooManyRequests {
 			return fmt.Errorf("beyond the limit: %d %s", a.status, a.body)
 		}
