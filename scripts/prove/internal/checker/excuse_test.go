@@ -10,6 +10,9 @@ import (
 // excusedDeviations look like broken promises, and each leaves all checks green.
 var excusedDeviations = map[string]corruption{
 	"nothing": {"", func(*testing.T, *history.Run) {}},
+	"a user signed in during a flush of Redis": {"", func(t *testing.T, run *history.Run) {
+		findFirst(t, run.SignIns, func(s *history.SignIn) bool { return s.User == users[1] && s.Began.After(atSecond(150)) }).Began = atSecond(149.9)
+	}},
 	"copies were read after a flush of Redis": {"", func(t *testing.T, run *history.Run) {
 		// The flush itself excuses the first duplicate in that partition.
 		for _, d := range append(deliveriesBeforeFlush(t, run, 1, false), deliveriesBeforeFlush(t, run, 1, true)...) {

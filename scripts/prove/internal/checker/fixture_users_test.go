@@ -32,7 +32,7 @@ func (b *historyBuilder) signIn() {
 	}
 	for i, user := range users {
 		for _, second := range []float64{-1, 150.01} {
-			b.SignIns = append(b.SignIns, history.SignIn{User: user, Began: atSecond(second)})
+			b.SignIns = append(b.SignIns, history.SignIn{User: user, Began: atSecond(second), Ended: atSecond(second)})
 		}
 		own := b.Events[i]
 		for _, where := range ownReads {

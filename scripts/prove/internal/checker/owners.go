@@ -158,11 +158,11 @@ func (ix *index) checkSessions(users []int64, found *violations) {
 }
 
 // checkSignInAfter checks that no call of the user succeeded between a flush of Redis and the user's
-// next sign-in.
+// next sign-in, or one during the flush, which may have stored its session afterwards.
 func (ix *index) checkSignInAfter(flush history.Fault, user int64, found *violations) {
 	signedOut := interval{flush.Ended, ix.EndedAt}
 	for _, s := range ix.SignIns {
-		if s.User == user && s.Began.After(flush.Began) && s.Began.Before(signedOut.end) {
+		if s.User == user && s.Ended.After(flush.Began) && s.Began.Before(signedOut.end) {
 			signedOut.end = s.Began
 		}
 	}

@@ -295,8 +295,8 @@ type MemorySample struct {
 
 // SignIn is a successful sign-in.
 type SignIn struct {
-	User  int64
-	Began time.Time
+	User         int64
+	Began, Ended time.Time
 }
 
 // Sighting is a task that a user was shown.

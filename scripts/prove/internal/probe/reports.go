@@ -7,11 +7,15 @@ import (
 	"net/http"
 	"time"
 
+	"example.com/todo/platform/retry"
 	"example.com/todo/scripts/prove/internal/history"
 	"example.com/todo/scripts/prove/internal/signin"
 )
 
-const reportTimeout = 10 * time.Second
+const (
+	reportTimeout = 10 * time.Second       // with repetitions
+	reportPause   = 100 * time.Millisecond // before a repetition
+)
 
 // StatsReports requests GET /stats of every replica of stats-service, for all users.
 func (p *Probe) StatsReports(ctx context.Context) ([]history.StatsReport, error) {
@@ -69,20 +73,24 @@ func (p *Probe) readStats(ctx context.Context, user *signin.User, replica int, q
 }
 
 // get requests an address with the session of a user, and decodes the response. If the session has
-// ended, it signs in and repeats the request.
+// ended, it signs in and repeats the request; after 503, which a busy machine answers, it repeats it, too.
 func (p *Probe) get(ctx context.Context, user *signin.User, addr string, into any) error {
 	ctx, cancel := context.WithTimeout(ctx, reportTimeout)
 	defer cancel()
-	for attempt := 1; ; attempt++ {
+	for mayBeOver := true; ; {
 		token, err := user.Token(ctx, p.Todo[0])
 		if err != nil {
 			return err
 		}
 		status, err := getJSON(ctx, addr, token, into)
-		if status != http.StatusUnauthorized || attempt == 2 {
+		switch {
+		case status == http.StatusUnauthorized && mayBeOver:
+			mayBeOver = false
+			user.Forget(token)
+		case status == http.StatusServiceUnavailable && retry.Wait(ctx, reportPause):
+		default:
 			return err
 		}
-		user.Forget(token)
 	}
 }
 

@@ -21,6 +21,7 @@ import (
 type signInServer struct {
 	mu       sync.Mutex
 	sessions map[string]bool
+	busy     map[string]bool // the paths that it has answered with 503 once
 }
 
 func (s *signInServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -37,6 +38,11 @@ func (s *signInServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	token := strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ")
 	if !s.sessions[token] {
 		w.WriteHeader(http.StatusUnauthorized)
+		return
+	}
+	if !s.busy[r.URL.Path] {
+		s.busy[r.URL.Path] = true
+		w.WriteHeader(http.StatusServiceUnavailable)
 		return
 	}
 	switch r.URL.String() {
@@ -57,7 +63,7 @@ func (s *signInServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 func TestReportsAreRequestedWithASessionAndAgainAfterItHasEnded(t *testing.T) {
 	t.Parallel()
-	service := &signInServer{sessions: map[string]bool{}}
+	service := &signInServer{sessions: map[string]bool{}, busy: map[string]bool{}}
 	server := httptest.NewServer(service)
 	t.Cleanup(server.Close)
 	replicas := []string{server.Listener.Addr().String(), server.Listener.Addr().String()}

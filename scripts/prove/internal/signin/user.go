@@ -116,6 +116,6 @@ func (u *User) signIn(ctx context.Context, addr string) (string, error) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.id, u.token = session.User.ID, session.Token
-	u.signIns = append(u.signIns, history.SignIn{User: u.id, Began: began})
+	u.signIns = append(u.signIns, history.SignIn{User: u.id, Began: began, Ended: time.Now()})
 	return u.token, nil
 }

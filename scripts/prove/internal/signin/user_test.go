@@ -50,7 +50,7 @@ func TestConcurrentClientsShareOneSignIn(t *testing.T) {
 		})
 	}
 	clients.Wait()
-	if user.ID() != 7 || len(user.SignIns()) != 1 || user.SignIns()[0].User != 7 || user.SignIns()[0].Began.IsZero() {
+	if user.ID() != 7 || len(user.SignIns()) != 1 || user.SignIns()[0].User != 7 || user.SignIns()[0].Ended.Before(user.SignIns()[0].Began) {
 		t.Errorf("user %d, sign-ins %+v", user.ID(), user.SignIns())
 	}
 	if n := requests.Load(); n != 1 {
