@@ -100,7 +100,7 @@ func (u user) add(t *testing.T, title string) {
 func comeTo(t *testing.T, plain bool) *person {
 	t.Helper()
 	p := newPerson(t)
-	p.expectStatus(http.StatusServiceUnavailable) // see awaitDocument
+	p.expectStatus(http.StatusServiceUnavailable) // see visibleText
 	if plain {
 		p.do(p.DisableScript())
 	}
@@ -143,24 +143,50 @@ func (one *tab) open(want string) {
 	one.awaitDocument(want)
 }
 
-// awaitDocument waits until the visible text of the document contains a text and, in a list, the script has started. On
-// a busy machine Redis may not answer the check of a session within 40 ms, and a change of the machine's network ends
-// requests for the script; the document is then loaded again.
-func (one *tab) awaitDocument(want string) {
+// awaitDocument waits until the visible text of the document contains a text and, in a list, the script has started. It
+// returns the one of several texts that is there.
+func (one *tab) awaitDocument(wants ...string) (found string) {
 	one.t.Helper()
 	eventually(one.t, func() error {
-		text, err := browser.Evaluate[string](one.Tab, "document.body.innerText")
+		text, err := one.visibleText()
 		if err != nil {
 			return err
 		}
-		if strings.Contains(text, want) {
-			return one.requireScript(want)
+		for _, want := range wants {
+			if strings.Contains(text, want) {
+				found = want
+				return one.requireScript(want)
+			}
 		}
-		if strings.Contains(text, "unavailable at the moment") {
-			return errors.Join(fmt.Errorf("sessions are unavailable"), one.Reload())
-		}
-		return fmt.Errorf("the document reads %q, want %q in it", text, want)
+		return fmt.Errorf("the document reads %q, want one of %q in it", text, wants)
 	})
+	return found
+}
+
+// awaitSessions waits until the account has a number of sessions.
+func (one *tab) awaitSessions(want int) {
+	one.t.Helper()
+	eventually(one.t, func() error {
+		if _, err := one.visibleText(); err != nil {
+			return err
+		}
+		got, err := one.Selector(".sessions li").Count()
+		if err == nil && got != want {
+			err = fmt.Errorf("the account has %d sessions, want %d", got, want)
+		}
+		return err
+	})
+}
+
+// visibleText returns the visible text of the document. On a busy machine Redis may not answer the check of a session
+// within 40 ms, and a change of the machine's network ends requests for the script; the document is then loaded again,
+// and its form sent again.
+func (one *tab) visibleText() (string, error) {
+	text, err := browser.Evaluate[string](one.Tab, "document.body.innerText")
+	if err == nil && strings.Contains(text, "unavailable at the moment") {
+		err = errors.Join(errors.New("sessions are unavailable"), one.Reload())
+	}
+	return text, err
 }
 
 // requireScript returns an error if the document is a list whose script has not started.
@@ -240,7 +266,10 @@ func TestNewUserSignsUp(t *testing.T) {
 	p.signIn(taken.email, password)
 	p.awaitDocument("The e-mail belongs to an account already.")
 	p.signIn("new-"+taken.email, password)
-	p.awaitDocument(aList)
+	if p.awaitDocument(aList, "Sign in to Tasks") != aList { // Redis was late for the sign-in that follows
+		p.signIn("new-"+taken.email, password)
+		p.awaitDocument(aList)
+	}
 	p.awaitLive()
 	p.awaitText(p.Selector("main"), "Nothing to do")
 	p.write(keyboard, "Learn Go")
@@ -356,7 +385,7 @@ func TestSessionsAreListedAndEndedAndThePasswordIsChanged(t *testing.T) {
 			p.inspect("account, narrow, " + name)
 			p.do(p.SetViewport(1280, 800))
 			p.click(p.Selector("li:first-child button")) // the newest one
-			p.awaitCount(p.Selector(".sessions li"), before-1)
+			p.awaitSessions(before - 1)
 			elsewhere.expectStatus(http.StatusUnauthorized)
 			elsewhere.open("The session has ended. Sign in again.")
 
@@ -370,7 +399,7 @@ func TestSessionsAreListedAndEndedAndThePasswordIsChanged(t *testing.T) {
 			p.fill("New password", "three blind mice run")
 			p.do(p.Press(kb.Enter))
 			p.awaitDocument("The password is changed. All other sessions have ended.")
-			p.awaitCount(p.Selector(".sessions li"), 1)
+			p.awaitSessions(1)
 			p.click(p.Element("button", "Sign out everywhere"))
 			p.awaitDocument("Sign in to Tasks")
 		})
