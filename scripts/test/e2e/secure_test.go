@@ -36,6 +36,9 @@ func secureContainers(t *testing.T) *composition {
 // process returns the folder of /proc about the first process of a container.
 func (c *composition) process(t *testing.T, part string) string {
 	t.Helper()
+	if os.Geteuid() != 0 && os.Getenv("CI") != "true" {
+		t.Skip("root alone can see the files and variables of containers")
+	}
 	return fmt.Sprintf("/proc/%d", c.inspect(t, part).State.Pid)
 }
 
