@@ -58,8 +58,14 @@ func New[C any](name, short string, load func(file string, environ []string) (C,
 
 // Add adds a subcommand that calls run with the settings, and returns it.
 func (p *Program[C]) Add(use, short string, run func(context.Context, C) error) *cobra.Command {
+	return AddLoading(p, use, short, p.load, run)
+}
+
+// AddLoading adds a subcommand that calls run with the settings that load returns, instead of those of the program. They
+// need not be all: the settings of serve, which it does not read, may be invalid.
+func AddLoading[C, S any](p *Program[C], use, short string, load func(file string, environ []string) (S, error), run func(context.Context, S) error) *cobra.Command {
 	cmd := &cobra.Command{Use: use, Short: short, Args: noArgs,
-		RunE: p.With(func(cmd *cobra.Command, cfg C, _ []string) error { return run(cmd.Context(), cfg) })}
+		RunE: with(p, load, func(cmd *cobra.Command, cfg S, _ []string) error { return run(cmd.Context(), cfg) })}
 	p.root.AddCommand(cmd)
 	return cmd
 }
@@ -76,17 +82,21 @@ func (p *Program[C]) Attach(cmd *cobra.Command) {
 // With returns the RunE of a command for Attach: it calls run with the settings and the arguments. run validates
 // the arguments and returns a UsageError.
 func (p *Program[C]) With(run func(cmd *cobra.Command, cfg C, args []string) error) func(*cobra.Command, []string) error {
+	return with(p, p.load, run)
+}
+
+func with[C, S any](p *Program[C], load func(file string, environ []string) (S, error), run func(cmd *cobra.Command, cfg S, args []string) error) func(*cobra.Command, []string) error {
 	return func(cmd *cobra.Command, args []string) error {
 		if _, err := os.Stat(p.file); p.file != "" && err != nil {
 			named := "CONFIG_FILE"
 			if cmd.Flags().Changed("config") {
 				named = "--config"
 			}
-			cfg, _ := p.load("", os.Environ())
+			cfg, _ := load("", os.Environ())
 			p.openJSONLog(cfg)
 			return settingsError{fmt.Errorf("%s names the file %q, which cannot be read: %w", named, p.file, errors.Unwrap(err))}
 		}
-		cfg, err := p.load(p.file, os.Environ())
+		cfg, err := load(p.file, os.Environ())
 		if err != nil {
 			p.openJSONLog(cfg)
 			separator := " "
@@ -101,8 +111,8 @@ func (p *Program[C]) With(run func(cmd *cobra.Command, cfg C, args []string) err
 
 // openJSONLog opens the log of the settings for the report of their errors. The settings of the log may be valid
 // although others are not.
-func (p *Program[C]) openJSONLog(cfg C) {
-	if l, ok := any(cfg).(interface{ Logging() logging.Config }); ok && l.Logging().Format == "json" {
+func (p *Program[C]) openJSONLog(cfg any) {
+	if l, ok := cfg.(interface{ Logging() logging.Config }); ok && l.Logging().Format == "json" {
 		logging.Open(l.Logging(), p.root.Name())
 	}
 }

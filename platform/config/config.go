@@ -23,12 +23,17 @@ import (
 // the environment). For a Secret, the variable may instead be REDIS_PASSWORD_FILE with the path of a file
 // of at most 64 kB; a line break at its end is no part of the value.
 //
+// A field of type struct{} tagged `config:"*"` stands for all other settings, which are not read.
+//
 // Then Load calls the method Validate() error of each struct that has one. The error joins one error for
 // each unknown key and invalid value, with the key, the value (but no Secret, and no password in an
 // address) and the source. Each Sources knows the sources then.
 func Load(into any, file string, environ []string) error {
 	root := reflect.ValueOf(into).Elem()
 	l := loader{settings: settings(root, ""), file: file}
+	for field := range root.Fields() {
+		l.ignoresOthers = l.ignoresOthers || field.Tag.Get("config") == othersTag
+	}
 	if err := l.readFile(); err != nil {
 		return fmt.Errorf("file %s: %w", file, err)
 	}
@@ -43,10 +48,14 @@ func Load(into any, file string, environ []string) error {
 	return errors.Join(l.errs...)
 }
 
+// othersTag is the tag of a field that stands for the settings of others.
+const othersTag = "*"
+
 type loader struct {
-	settings []*setting
-	file     string
-	errs     []error
+	settings      []*setting
+	file          string
+	ignoresOthers bool // an unknown key of the file is no error
+	errs          []error
 }
 
 // setting returns the setting with the key, or nil.
@@ -72,6 +81,9 @@ func (l *loader) readFile() error {
 		if value := file.Get(s.key); value != nil {
 			s.raw, s.source = value, "file "+l.file
 		}
+	}
+	if l.ignoresOthers {
+		return nil
 	}
 	for _, key := range slices.Sorted(slices.Values(file.AllKeys())) {
 		value := file.Get(key)

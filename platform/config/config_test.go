@@ -128,6 +128,21 @@ postgres:
 	}
 }
 
+func TestSettingsOfOthersAreNotRead(t *testing.T) {
+	t.Parallel()
+	cfg := struct {
+		Limit  limit    `config:"rate_limit"`
+		Others struct{} `config:"*"`
+	}{}
+	path := file(t, "ratio: many\nrate_limit: {requests: 10, other: 1}\n")
+	if err := config.Load(&cfg, path, []string{"POSTGRES_CONNS=many", "RATE_LIMIT_WINDOW=1s"}); err != nil || cfg.Limit != (limit{Requests: 10, Window: time.Second}) {
+		t.Errorf("got %+v, %v", cfg.Limit, err)
+	}
+	if err := config.Load(&cfg, path, []string{"RATE_LIMIT_REQUESTS=many"}); err == nil || !strings.Contains(err.Error(), "rate_limit.requests: ") {
+		t.Errorf("a bad setting of its own: %v", err)
+	}
+}
+
 func TestEveryErrorHasKeyValueAndSource(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {

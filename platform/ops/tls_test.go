@@ -1,13 +1,18 @@
 package ops_test
 
 import (
+	"context"
 	"crypto/tls"
+	"io"
 	"log/slog"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	"example.com/todo/platform/command"
 	"example.com/todo/platform/ops"
 	"example.com/todo/platform/testenv/testca"
 )
@@ -80,5 +85,60 @@ func TestProbeAcceptsExactlyTheCertificateOfThePort(t *testing.T) {
 	}
 	if err := ops.Probe(t.Context(), ops.Config{Addr: p.Addr()}); err == nil {
 		t.Error("a probe without TLS is answered")
+	}
+}
+
+// certifiedPort returns the settings of a running port with TLS, and its certificate.
+func certifiedPort(t *testing.T, ca *testca.CA) (ops.Config, testca.Pair) {
+	t.Helper()
+	pair := ca.Issue("127.0.0.1")
+	cfg := ops.Defaults("")
+	cfg.TLSCert, cfg.TLSKey = pair.Cert, pair.Key
+	cfg.Addr = listen(t, cfg, slog.New(slog.DiscardHandler), ops.Check{Name: "x", Func: alwaysReady}).Addr()
+	return cfg, pair
+}
+
+func TestProbeRepeatsWhileTheServerHasTheCertificateOfBefore(t *testing.T) {
+	t.Parallel()
+	cfg, pair := certifiedPort(t, testca.New(t))
+	if err := ops.Probe(t.Context(), cfg); err != nil { // the server reads its files again a second later
+		t.Fatal(err)
+	}
+	pair.Renew(time.Now().Add(time.Hour), "127.0.0.1")
+	if err := ops.Probe(t.Context(), cfg); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestHealthcheckReadsOnlyTheAddressAndTheCertificateOfThePort(t *testing.T) {
+	t.Parallel()
+	cfg, pair := certifiedPort(t, testca.New(t))
+	if err := os.WriteFile(pair.Key, []byte("damaged"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, tt := range map[string]struct {
+		settings, want string
+		status         int
+	}{
+		"files of others are damaged": {
+			settings: "ops: {addr: '" + cfg.Addr + "', tls_cert: " + pair.Cert + ", tls_key: " + pair.Key + ", max_conns: 0}\nhttp: {tls_cert: /not/there}\n",
+		},
+		"no certificate": {settings: "ops: {addr: '" + cfg.Addr + "'}", status: command.ExitFailure, want: "400 Bad Request"},
+		"a bad address":  {settings: "ops: {addr: '9101'}", status: command.ExitUsage, want: "ops.addr: "},
+	} {
+		file := filepath.Join(t.TempDir(), "settings.yaml")
+		if err := os.WriteFile(file, []byte(tt.settings), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		load := func(string, []string) (struct{}, error) {
+			t.Error("the settings of the program were read")
+			return struct{}{}, nil
+		}
+		p := command.New("service", "Serves", load, func(context.Context, struct{}) error { return nil })
+		ops.AddHealthcheck(p, "127.0.0.1:1")
+		var stderr strings.Builder
+		if status := p.Run(t.Context(), []string{"healthcheck", "--config", file}, io.Discard, &stderr); status != tt.status || !strings.Contains(stderr.String(), tt.want) {
+			t.Errorf("%s: status %d, want %d; %s", name, status, tt.status, stderr.String())
+		}
 	}
 }

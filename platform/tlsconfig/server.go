@@ -12,6 +12,7 @@ import (
 	"sync"
 
 	"example.com/todo/platform/config"
+	"example.com/todo/platform/internal/smallfile"
 )
 
 // ServerFiles are the settings of a listener with TLS: PEM files with its certificate (and intermediate ones), its
@@ -84,18 +85,27 @@ func (s *server) newConfig(m *material) *tls.Config {
 }
 
 // PinnedClient returns the configuration of a client that accepts exactly the certificate in TLSCert, also if that has
-// expired or is for another name.
+// expired or is for another name. It reads no other file. The error of another certificate is an *Error: for a second
+// after the files have changed, the server may still have the certificate of before.
 func (f ServerFiles) PinnedClient(sources config.Sources) (*tls.Config, error) {
-	m, err := fileSet{cert: f.files().cert, key: f.files().key}.load()
+	file := f.files().cert
+	content, err := smallfile.Read(file.path, maxFileBytes)
 	if err != nil {
-		return nil, name(err, sources)
+		return nil, name(&fileError{file.key, err.Error()}, sources)
+	}
+	chain, err := parseCertificates(content)
+	if err != nil {
+		return nil, name(&fileError{file.key, err.Error()}, sources)
 	}
 	return &tls.Config{
 		MinVersion:         tls.VersionTLS12,
 		InsecureSkipVerify: true, //nolint:gosec // VerifyConnection compares the certificate itself
 		VerifyConnection: func(state tls.ConnectionState) error {
-			if !bytes.Equal(state.PeerCertificates[0].Raw, m.chain[0].Raw) {
-				return errors.New("the server has another certificate than the one in " + sources.Name("tls_cert"))
+			if !bytes.Equal(state.PeerCertificates[0].Raw, chain[0].Raw) {
+				return &Error{
+					cause: errors.New("the server has another certificate than the one in " + sources.Name(file.key)),
+					try:   "does it read the same file, and did its private key change, too?",
+				}
 			}
 			return nil
 		},

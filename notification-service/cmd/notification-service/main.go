@@ -10,7 +10,7 @@ import (
 
 func main() {
 	p := command.New("notification-service", "Sends a notification for each completed task", app.Load, app.Run)
-	p.Add("healthcheck", "Ask the running service whether it is ready", app.Healthcheck)
+	app.AddHealthcheck(p)
 	app.AddDeadLetters(p)
 	os.Exit(p.Main())
 }

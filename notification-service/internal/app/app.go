@@ -91,8 +91,8 @@ func newSender(cfg sender.WebhookConfig, log *slog.Logger, reg prometheus.Regist
 	return sender.NewLog(log, webhook), err
 }
 
-// Healthcheck returns nil when the service that runs with these settings is ready.
-func Healthcheck(ctx context.Context, cfg Config) error { return ops.Probe(ctx, cfg.Ops) }
+// AddHealthcheck adds the command healthcheck to the program.
+func AddHealthcheck(p *command.Program[Config]) { ops.AddHealthcheck(p, Defaults().Ops.Addr) }
 
 // AddDeadLetters adds the command dlq to the program.
 func AddDeadLetters(p *command.Program[Config]) {

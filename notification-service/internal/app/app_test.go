@@ -14,6 +14,7 @@ import (
 	"example.com/todo/notification-service/internal/app"
 	"example.com/todo/platform/kafka"
 	"example.com/todo/platform/kafka/producer"
+	"example.com/todo/platform/ops"
 	"example.com/todo/platform/testenv"
 )
 
@@ -112,7 +113,7 @@ func TestCompletionIsSentAndRecorded(t *testing.T) {
 	t.Parallel()
 	cfg := settingsWithServers(t)
 	stop := serve(t, cfg)
-	testenv.Eventually(t, "ready", func() bool { return app.Healthcheck(t.Context(), cfg) == nil })
+	testenv.Eventually(t, "ready", func() bool { return ops.Probe(t.Context(), cfg.Ops) == nil })
 	sendCompletions(t, cfg, "e1")
 	awaitSent(t, cfg, "e1")
 	if err := stop(); err != nil {
@@ -128,8 +129,8 @@ func TestServiceStartsAndStopsWhileKafkaAndRedisAreDown(t *testing.T) {
 	if got := status("http://" + cfg.Ops.Addr + "/readyz"); got != http.StatusServiceUnavailable {
 		t.Errorf("/readyz %d, want 503", got)
 	}
-	if err := app.Healthcheck(t.Context(), cfg); err == nil {
-		t.Error("Healthcheck returned nil for a service that is not ready")
+	if err := ops.Probe(t.Context(), cfg.Ops); err == nil {
+		t.Error("Probe returned nil for a service that is not ready")
 	}
 	if err := stop(); err != nil {
 		t.Errorf("Run: %v", err)

@@ -10,7 +10,7 @@ import (
 
 func main() {
 	p := command.New("stats-service", "Counts completed tasks and serves the counts", app.Load, app.Run)
-	p.Add("healthcheck", "Ask the running service whether it is ready", app.Healthcheck)
+	app.AddHealthcheck(p)
 	app.AddDeadLetters(p)
 	app.AddRebuild(p)
 	os.Exit(p.Main())

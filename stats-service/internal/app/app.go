@@ -94,8 +94,8 @@ func Run(ctx context.Context, cfg Config) error {
 	)
 }
 
-// Healthcheck returns nil when the service that runs with these settings is ready.
-func Healthcheck(ctx context.Context, cfg Config) error { return ops.Probe(ctx, cfg.Ops) }
+// AddHealthcheck adds the command healthcheck to the program.
+func AddHealthcheck(p *command.Program[Config]) { ops.AddHealthcheck(p, Defaults().Ops.Addr) }
 
 // AddDeadLetters adds the command dlq to the program.
 func AddDeadLetters(p *command.Program[Config]) {

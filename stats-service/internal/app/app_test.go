@@ -16,6 +16,7 @@ import (
 	"example.com/todo/contracts/openapi"
 	"example.com/todo/platform/kafka"
 	"example.com/todo/platform/openapitest"
+	"example.com/todo/platform/ops"
 	"example.com/todo/platform/testenv"
 	"example.com/todo/stats-service/internal/app"
 	"example.com/todo/stats-service/internal/stats"
@@ -119,7 +120,7 @@ func TestCompletionShowsInTheStatistics(t *testing.T) {
 	t.Parallel()
 	cfg := settingsWithServers(t)
 	stop := serve(t, cfg)
-	testenv.Eventually(t, "ready", func() bool { return app.Healthcheck(t.Context(), cfg) == nil })
+	testenv.Eventually(t, "ready", func() bool { return ops.Probe(t.Context(), cfg.Ops) == nil })
 	sendCompletions(t, cfg, "e1")
 	testenv.Eventually(t, "the count", func() bool {
 		r := report(t, cfg)
@@ -147,8 +148,8 @@ func TestServiceStartsAndStopsWhileKafkaAndRedisAreDown(t *testing.T) {
 	if got := metrics(t, cfg); strings.Contains(got, "stats_completed_today_tasks") || !strings.Contains(got, "\nstats_events_unknown_total 0\n") {
 		t.Error("while Redis is down the metrics are not all but stats_completed_today_tasks")
 	}
-	if err := app.Healthcheck(t.Context(), cfg); err == nil {
-		t.Error("Healthcheck returned nil for a service that is not ready")
+	if err := ops.Probe(t.Context(), cfg.Ops); err == nil {
+		t.Error("Probe returned nil for a service that is not ready")
 	}
 	if err := stop(); err != nil {
 		t.Errorf("Run: %v", err)

@@ -14,6 +14,7 @@ import (
 
 	"example.com/todo/contracts/openapi"
 	"example.com/todo/platform/openapitest"
+	"example.com/todo/platform/ops"
 	"example.com/todo/platform/session"
 	"example.com/todo/platform/session/sessiontest"
 	"example.com/todo/platform/testenv"
@@ -54,7 +55,7 @@ func newMatrix(t *testing.T) *matrix {
 	sessionCfg := session.Defaults()
 	sessionCfg.KeyPrefix = cfg.Redis.KeyPrefix
 	serve(t, cfg)
-	testenv.Eventually(t, "ready", func() bool { return app.Healthcheck(t.Context(), cfg) == nil })
+	testenv.Eventually(t, "ready", func() bool { return ops.Probe(t.Context(), cfg.Ops) == nil })
 	m := &matrix{cfg, client, session.NewStore(client, sessionCfg)}
 	sendCompletionsBy(t, cfg, `"user_id":7,`, "e1", "e2", "e3")
 	token := m.credential(t, sessiontest.OfOwner)

@@ -12,6 +12,7 @@ import (
 	"example.com/todo/platform/command"
 	"example.com/todo/platform/kafka"
 	"example.com/todo/platform/kafka/producer"
+	"example.com/todo/platform/ops"
 	"example.com/todo/platform/testenv"
 	"example.com/todo/stats-service/internal/app"
 )
@@ -59,7 +60,7 @@ func TestServiceCountsDuringAndAfterARebuild(t *testing.T) {
 			return r.CompletedTotal == want && r.Complete && !r.Rebuilding && r.Lag != nil && *r.Lag == 0
 		})
 	}
-	testenv.Eventually(t, "ready", func() bool { return app.Healthcheck(t.Context(), cfg) == nil })
+	testenv.Eventually(t, "ready", func() bool { return ops.Probe(t.Context(), cfg.Ops) == nil })
 	sendCompletions(t, cfg, "e1", "e2", "e3")
 	awaitTotal(3)
 	if err := app.Rebuild(t.Context(), cfg, false); err != nil {

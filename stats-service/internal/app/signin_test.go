@@ -11,6 +11,7 @@ import (
 
 	goredis "github.com/redis/go-redis/v9"
 
+	"example.com/todo/platform/ops"
 	"example.com/todo/platform/session"
 	"example.com/todo/platform/testenv"
 	"example.com/todo/platform/testenv/netproxy"
@@ -80,7 +81,7 @@ func TestStatisticsWithSignIn(t *testing.T) {
 	direct := cfg
 	cfg.Redis.Addr = proxy.Addr()
 	serve(t, cfg)
-	testenv.Eventually(t, "ready", func() bool { return app.Healthcheck(t.Context(), cfg) == nil })
+	testenv.Eventually(t, "ready", func() bool { return ops.Probe(t.Context(), cfg.Ops) == nil })
 	sendCompletionsBy(t, cfg, `"user_id":7,`, "e1", "e2")
 	sendCompletionsBy(t, cfg, `"user_id":8,`, "e3")
 	sendCompletions(t, cfg, "e4")

@@ -13,6 +13,6 @@ func main() {
 	p := command.New("todo-service", "Serves tasks over HTTP and gRPC and publishes every change to Kafka", app.Load, app.Run)
 	p.Add("migrate", "Migrate the database to the schema of this version", app.Migrate)
 	app.AddUserCommands(p)
-	p.Add("healthcheck", "Check whether the running service is ready", app.Healthcheck)
+	app.AddHealthcheck(p)
 	os.Exit(p.Main())
 }

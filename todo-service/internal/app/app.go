@@ -12,6 +12,7 @@ import (
 
 	"example.com/todo/contracts/event"
 	"example.com/todo/platform/clientlimit"
+	"example.com/todo/platform/command"
 	"example.com/todo/platform/failpoint"
 	"example.com/todo/platform/fdlimit"
 	"example.com/todo/platform/grpcserver"
@@ -262,5 +263,5 @@ func Migrate(ctx context.Context, cfg Config) error {
 	return nil
 }
 
-// Healthcheck returns nil if the service that runs with these settings is ready.
-func Healthcheck(ctx context.Context, cfg Config) error { return ops.Probe(ctx, cfg.Ops) }
+// AddHealthcheck adds the command healthcheck to the program.
+func AddHealthcheck(p *command.Program[Config]) { ops.AddHealthcheck(p, Defaults().Ops.Addr) }

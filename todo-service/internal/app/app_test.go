@@ -16,6 +16,7 @@ import (
 	"example.com/todo/platform/config"
 	"example.com/todo/platform/kafka"
 	"example.com/todo/platform/openapitest"
+	"example.com/todo/platform/ops"
 	"example.com/todo/platform/testenv"
 )
 
@@ -84,7 +85,7 @@ func TestRunStartsServesAndStopsWithoutItsServers(t *testing.T) {
 	if got := getStatus("http://" + cfg.Ops.Addr + "/readyz"); got != http.StatusServiceUnavailable {
 		t.Errorf("/readyz: %d", got)
 	}
-	if err := Healthcheck(t.Context(), cfg); err == nil {
+	if err := ops.Probe(t.Context(), cfg.Ops); err == nil {
 		t.Error("the health check succeeds")
 	}
 
