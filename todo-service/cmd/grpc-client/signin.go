@@ -88,7 +88,9 @@ func (c *cli) login(cmd *cobra.Command, _ []string) error {
 	if err := client.do(ctx, http.MethodPost, "/sessions", credentials, &started); err != nil {
 		return c.explainHTTP("sign in", client, err)
 	}
-	if err := (storedSession{Token: started.Token, HTTPURL: c.httpURL}).save(c.addr); err != nil {
+	kept := storedSession{Token: started.Token, HTTPURL: c.httpURL}
+	if err := kept.save(c.addr); err != nil {
+		c.endSession(ctx, kept)
 		return fmt.Errorf("cannot keep the session: %w", err)
 	}
 	c.endSession(ctx, before)

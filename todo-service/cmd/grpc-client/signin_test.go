@@ -120,6 +120,21 @@ func TestLoginEndsTheSessionBeforeIt(t *testing.T) {
 	}
 }
 
+func TestLoginEndsASessionThatItCannotKeep(t *testing.T) {
+	s := plainServer(t)
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range configVariables {
+		t.Setenv(name, file)
+	}
+	got := s.command(t, "login --email ann@example.com --http-url "+s.http.URL, password)
+	if got.Code != 1 || !strings.HasPrefix(got.Stderr, "grpc-client: cannot keep the session: ") || s.made != 1 || s.count() != 0 {
+		t.Errorf("%+v, %d of %d sessions", got, s.count(), s.made)
+	}
+}
+
 func TestALoginThatFailsKeepsTheSessionBeforeIt(t *testing.T) {
 	s := plainServer(t)
 	s.login(t)
