@@ -20,11 +20,11 @@ const maxBytes = 4096
 
 // Read shows each prompt, if in is a terminal, and reads a password after it without echo.
 // All must be equal. Otherwise it returns the first line of in, which must be the only one.
-// The error is apperr.Invalid if the input is not one password.
+// The error is apperr.Invalid if the input is not one password. Read returns when ctx ends.
 func Read(ctx context.Context, in io.Reader, promptTo io.Writer, prompts ...string) (string, error) {
 	file, ok := in.(*os.File)
 	if !ok || !term.IsTerminal(int(file.Fd())) {
-		return readLine(in)
+		return await(ctx, func() (string, error) { return readLine(in) })
 	}
 	var password string
 	for i, prompt := range prompts {
@@ -52,6 +52,28 @@ func readLine(in io.Reader) (string, error) {
 	return line, nil
 }
 
+var errInterrupted = errors.New("interrupted: no password was given")
+
+// await returns the result of read or, when ctx ends first, errInterrupted. read then goes
+// on, because a read of a file cannot be interrupted.
+func await(ctx context.Context, read func() (string, error)) (string, error) {
+	type input struct {
+		line string
+		err  error
+	}
+	result := make(chan input, 1)
+	go func() {
+		line, err := read()
+		result <- input{line, err}
+	}()
+	select {
+	case got := <-result:
+		return got.line, got.err
+	case <-ctx.Done():
+		return "", errInterrupted
+	}
+}
+
 // readHidden reads a line from the terminal without echo, until ctx ends.
 func readHidden(ctx context.Context, terminal int, promptTo io.Writer, prompt string) (string, error) {
 	// A process that is interrupted while it reads must leave a terminal with echo.
@@ -61,19 +83,12 @@ func readHidden(ctx context.Context, terminal int, promptTo io.Writer, prompt st
 	}
 	fmt.Fprintf(promptTo, "%s", prompt)
 	defer fmt.Fprintf(promptTo, "\n")
-	type input struct {
-		line []byte
-		err  error
-	}
-	read := make(chan input, 1)
-	go func() {
+	line, err := await(ctx, func() (string, error) {
 		line, err := term.ReadPassword(terminal)
-		read <- input{line, err}
-	}()
-	select {
-	case got := <-read:
-		return string(got.line), got.err
-	case <-ctx.Done():
-		return "", errors.Join(errors.New("interrupted: no password was given"), term.Restore(terminal, state))
+		return string(line), err
+	})
+	if errors.Is(err, errInterrupted) {
+		err = errors.Join(err, term.Restore(terminal, state))
 	}
+	return line, err
 }

@@ -1,6 +1,7 @@
 package passwordinput_test
 
 import (
+	"context"
 	"errors"
 	"io"
 	"strings"
@@ -41,5 +42,15 @@ func TestReadReturnsTheErrorOfItsInput(t *testing.T) {
 	broken := errors.New("broken")
 	if _, err := passwordinput.Read(t.Context(), iotest.ErrReader(broken), io.Discard, "Password: "); !errors.Is(err, broken) {
 		t.Error(err)
+	}
+}
+
+func TestReadEndsWithItsContext(t *testing.T) {
+	t.Parallel()
+	silent, _ := io.Pipe()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := passwordinput.Read(ctx, silent, io.Discard, "Password: "); err == nil {
+		t.Error("it returned a password")
 	}
 }
