@@ -13,7 +13,7 @@ help: ## Show this help
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: $(DEVSTACK) ## Run the whole system from source, without Docker (KAFKA=apache for the real Kafka, SECURE=1 for sign-in and TLS)
-	@exec $(DEVSTACK) run --kafka=$(KAFKA) $(if $(filter 1,$(SECURE)),--secure)
+	@exec $(DEVSTACK) run --kafka=$(KAFKA) $(if $(filter-out 0,$(SECURE)),--secure)
 
 stop: $(DEVSTACK) ## Stop one part of the running system: make stop PART=kafka
 	@exec $(DEVSTACK) stop $(PART)
