@@ -325,6 +325,38 @@ func TestSignOutInOneTabSignsTheOtherTabOut(t *testing.T) {
 	}
 }
 
+// The requests of a tab have the cookie of the user who signed in last.
+func TestTaskThatWaitsIsNotAddedForTheNextUser(t *testing.T) {
+	withSignIn(t)
+	u, next := newUser(t), newUser(t)
+	p := comeTo(t, false)
+	p.signIn(u.email, password)
+	p.awaitDocument(aList)
+	p.awaitLive()
+	release := system.todo.inject(t, -1, "^POST /tasks$", problem(http.StatusServiceUnavailable, "overloaded", "Retry-After", "1"))
+	p.write(keyboard, "of the user before")
+	p.awaitText(p.Selector("#tasks"), "busy")
+	other := p.openTab(t)
+	other.do(other.Navigate(system.todo.url() + "/page/sign-up"))
+	evaluate[bool](other, "(document.querySelector('form').action = '/page/sign-in', true)")
+	(&person{tab: other}).signIn(next.email, password)
+	other.awaitDocument(aList)
+	p.awaitDocument("You are signed out")
+	release()
+	eventually(t, func() error {
+		kept, err := browser.Evaluate[string](p.Tab, "Object.values(sessionStorage).join()")
+		if err == nil && kept != "of the user before" {
+			err = fmt.Errorf("the tab keeps %q", kept)
+		}
+		return err
+	})
+	var tasks []task
+	next.send(t, http.MethodGet, "/tasks", nil, &tasks)
+	if len(tasks) != 0 {
+		t.Errorf("the next user has %v", tasks)
+	}
+}
+
 func TestSessionThatIsRevokedElsewhereEndsOnThePage(t *testing.T) {
 	withSignIn(t)
 	u := newUser(t)

@@ -1,6 +1,8 @@
 // Requests to the API of this server. A response that is no success becomes a RequestError
 // with a sentence for the reader. Temporary failures are repeated by repeat.
 
+import { isSignedOut } from './session.js';
+
 /** The first pause before a repetition, in ms; it doubles up to MAX_PAUSE. */
 const FIRST_PAUSE = 1000;
 const MAX_PAUSE = 30_000;
@@ -55,6 +57,8 @@ export async function request(method, path, options = {}) {
   if (options.body) headers['Content-Type'] = method === 'PATCH' ? 'application/merge-patch+json' : 'application/json';
   if (options.version) headers['If-Match'] = `"${options.version}"`;
   if (options.key) headers['Idempotency-Key'] = `"${options.key}"`;
+  // The cookie may be that of another user meanwhile.
+  if (isSignedOut()) throw new RequestError(401, sentenceOf(401, {}));
   let response;
   let text;
   try {

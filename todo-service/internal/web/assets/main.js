@@ -1,6 +1,6 @@
 // Takes over the document that the server rendered, and connects the parts.
 
-import { SIGNED_OUT } from './api.js';
+import { SIGNED_OUT, wakeRepetitions } from './api.js';
 import { AddedToast } from './added.js';
 import { Adding } from './adding.js';
 import { Anchor } from './anchor.js';
@@ -260,6 +260,7 @@ function hasUnsaved() {
 
 function endSession() {
   showSignedOut(hasUnsaved());
+  wakeRepetitions(); // they fail, and the typed text is kept for its user
 }
 
 addEventListener('beforeunload', (event) => {

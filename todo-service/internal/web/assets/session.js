@@ -1,6 +1,7 @@
 // The end of the session: this tab then shows no task any more. A tab whose session is
 // another one than that of the newest document is signed out, too, because its requests
-// would be made with the cookie of the other one.
+// would be made with the cookie of the other one: none is made any more, also none that
+// waits to be repeated.
 
 let signedOut = false;
 
