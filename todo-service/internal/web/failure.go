@@ -102,12 +102,16 @@ func (p *page) describeFailure(r *http.Request, err error, status int, heading, 
 	return f
 }
 
-// seconds returns a number of seconds in words.
+// seconds returns a number of seconds in words, from two minutes on in whole minutes, rounded
+// up. The limits of sign-in and sign-up may ask for an hour.
 func seconds(n int) string {
-	if n == 1 {
+	switch {
+	case n == 1:
 		return "1 second"
+	case n < 120:
+		return fmt.Sprintf("%d seconds", n)
 	}
-	return fmt.Sprintf("%d seconds", n)
+	return fmt.Sprintf("%d minutes", (n+59)/60)
 }
 
 // sentence returns a message of an application error as a sentence.

@@ -163,6 +163,9 @@ func TestSignInThatIsRefusedForAWhileSaysHowLong(t *testing.T) {
 		words   string
 	}{
 		{"too many attempts", func(f *signInFixture) { f.attempts.err = limited }, 429, "90", "Too many attempts. Wait 90 seconds, then try again."},
+		{"too many sign-ups", func(f *signInFixture) {
+			f.attempts.err = &apperr.Error{Kind: apperr.RateLimited, Message: "too many attempts", RetryAfter: time.Hour}
+		}, 429, "3600", "Wait 60 minutes, then try again."},
 		{"attempts are not counted", func(f *signInFixture) { f.attempts.err = errAway }, 503, "1", "Try again in 1 second."},
 		{"Redis is away", func(f *signInFixture) { f.sessions.away = true }, 503, "1", "Sessions are unavailable at the moment. Try again in 1 second."},
 		{"too many requests", func(f *signInFixture) { f.refusal = 7 * time.Second }, 429, "7", "Wait 7 seconds, then try again."},
