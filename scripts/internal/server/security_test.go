@@ -90,7 +90,7 @@ func secureKafka(t *testing.T, ca *testca.CA) string {
 			"listener.name.secure.plain.sasl.jaas.config=" + jaas + `plain.PlainLoginModule required user_app="right";`,
 			"listener.name.secure.scram-sha-256.sasl.jaas.config=" + jaas + "scram.ScramLoginModule required;",
 			"listener.name.secure.scram-sha-512.sasl.jaas.config=" + jaas + "scram.ScramLoginModule required;",
-			"connections.max.reauth.ms=2000",
+			fmt.Sprintf("connections.max.reauth.ms=%d", sessionLifetime.Milliseconds()),
 		},
 	}.Part())
 	settings := sarama.NewConfig()
@@ -108,12 +108,26 @@ func secureKafka(t *testing.T, ca *testca.CA) string {
 			t.Fatal(err, results)
 		}
 	}
-	for _, topic := range []string{"things", "things-dlq"} {
+	for _, topic := range append(mechanisms, "things-dlq") {
 		if err := admin.CreateTopic(topic, &sarama.TopicDetail{NumPartitions: 1, ReplicationFactor: 1}, false); err != nil {
 			t.Fatal(err)
 		}
 	}
 	return secure
+}
+
+// replace overwrites the files of pair with those of another.
+func replace(t *testing.T, pair, other testca.Pair) {
+	t.Helper()
+	for path, source := range map[string]string{pair.Cert: other.Cert, pair.Key: other.Key} {
+		content, err := os.ReadFile(source)
+		if err == nil {
+			err = os.WriteFile(path, content, 0o600)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 // join returns a file with the content of the files.
@@ -145,6 +159,9 @@ func loadKafka(t *testing.T, environ ...string) kafka.Config {
 	return cfg.Kafka
 }
 
+// mechanisms of SASL, each with a topic of its name.
+var mechanisms = []string{"plain", "scram-sha-256", "scram-sha-512"}
+
 type recordCounter chan int
 
 func (c recordCounter) Handle(_ context.Context, batch []kafka.Record) (int, error) {
@@ -152,57 +169,68 @@ func (c recordCounter) Handle(_ context.Context, batch []kafka.Record) (int, err
 	return len(batch), nil
 }
 
-// The broker ends the sessions of its clients every two seconds, unless they authenticate again.
+// sessionLifetime is how long the broker lets a client use a connection without authenticating again.
+const sessionLifetime = 2 * time.Second
+
 func TestRealKafkaWithTLSAndSASL(t *testing.T) {
 	t.Parallel()
-	ca := testca.New(t)
-	own := ca.Issue("client")
+	ca, other := testca.New(t), testca.New(t)
 	addr := secureKafka(t, ca)
-	environ := []string{"KAFKA_BROKERS=" + addr, "KAFKA_TLS=true", "KAFKA_TLS_CA=" + ca.File, "KAFKA_TLS_CERT=" + own.Cert, "KAFKA_TLS_KEY=" + own.Key, "KAFKA_SASL_USERNAME=app"}
-	for _, mechanism := range []string{"plain", "scram-sha-256", "scram-sha-512"} {
+	environ := func(own testca.Pair, more ...string) []string {
+		return append(more, "KAFKA_BROKERS="+addr, "KAFKA_TLS=true", "KAFKA_TLS_CA="+ca.File, "KAFKA_TLS_CERT="+own.Cert, "KAFKA_TLS_KEY="+own.Key, "KAFKA_SASL_USERNAME=app")
+	}
+	for _, mechanism := range mechanisms {
 		t.Run(mechanism, func(t *testing.T) {
 			t.Parallel()
-			cfg := loadKafka(t, append(environ, "KAFKA_SASL_MECHANISM="+mechanism, "KAFKA_SASL_PASSWORD=right")...)
+			own := ca.Issue("client")
+			cfg := loadKafka(t, environ(own, "KAFKA_SASL_MECHANISM="+mechanism, "KAFKA_SASL_PASSWORD=right")...)
 			counted, registry := make(recordCounter), prometheus.NewRegistry()
-			group := consumer.NewGroup(consumer.GroupConfig{Config: cfg, Group: mechanism, Topic: "things", DLQ: "things-dlq"}, counted, slog.New(slog.DiscardHandler), registry)
+			group := consumer.NewGroup(consumer.GroupConfig{Config: cfg, Group: mechanism, Topic: mechanism, DLQ: "things-dlq"}, counted, slog.New(slog.DiscardHandler), registry)
 			ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 			defer cancel()
 			ended := make(chan error, 1)
 			go func() { ended <- group.Run(ctx) }()
 			p := producer.New(cfg, nil)
 			defer p.Close()
-			for sent := range 60 { // of the three subtests each gets all records
-				if err := p.Send(ctx, []kafka.Record{{Topic: "things", Value: fmt.Append(nil, sent)}}); err != nil {
+			pass := func() {
+				t.Helper()
+				if err := p.Send(ctx, []kafka.Record{{Topic: mechanism, Value: []byte("x")}}); err != nil {
 					t.Fatal(err)
 				}
 				select {
 				case <-counted:
 				case <-ctx.Done():
-					t.Fatalf("no record after %d were sent: %v", sent, group.Ready(ctx))
+					t.Fatal("no record: ", group.Ready(context.Background()))
 				}
-				<-time.After(100 * time.Millisecond)
+			}
+			pass()
+			// From now on the broker refuses every new connection. A record that passes after the lifetime of
+			// the sessions shows that both clients have authenticated again, over the connections that they have.
+			replace(t, own, other.Issue("client"))
+			for replaced := time.Now(); time.Since(replaced) < 2*sessionLifetime; {
+				pass()
 			}
 			for _, name := range []string{"kafka_consumer_undecodable_batches_total", "kafka_consumer_reported_errors_total"} {
 				if got, err := sum(registry, name); err != nil || got != 0 {
 					t.Errorf("%s is %v, %v", name, got, err)
 				}
 			}
-			go func() {
-				for range counted { // what the other subtests send
-				}
-			}()
 			cancel()
 			if err := <-ended; err != nil {
 				t.Error(err)
 			}
-			close(counted)
 		})
 	}
-	for name, tt := range map[string]struct{ environ, want string }{
-		"a wrong password":        {"KAFKA_SASL_MECHANISM=scram-sha-512", "correct kafka.sasl_username (environment KAFKA_SASL_USERNAME) or kafka.sasl_password (environment KAFKA_SASL_PASSWORD)"},
-		"a wrong password, plain": {"KAFKA_SASL_MECHANISM=plain", "correct kafka.sasl_username (environment KAFKA_SASL_USERNAME) or kafka.sasl_password (environment KAFKA_SASL_PASSWORD)"},
+	const wrongPassword = "correct kafka.sasl_username (environment KAFKA_SASL_USERNAME) or kafka.sasl_password (environment KAFKA_SASL_PASSWORD)"
+	for name, tt := range map[string]struct {
+		own                       testca.Pair
+		mechanism, password, want string
+	}{
+		"a wrong password":        {ca.Issue("client"), "scram-sha-512", "hunter2", wrongPassword},
+		"a wrong password, plain": {ca.Issue("client"), "plain", "hunter2", wrongPassword},
+		"another CA":              {other.Issue("client"), "plain", "right", "the server may reject the client certificate: correct kafka.tls_cert"},
 	} {
-		_, err := reader.TopicID(t.Context(), loadKafka(t, append(environ, tt.environ, "KAFKA_SASL_PASSWORD=hunter2")...), "things")
+		_, err := reader.TopicID(t.Context(), loadKafka(t, environ(tt.own, "KAFKA_SASL_MECHANISM="+tt.mechanism, "KAFKA_SASL_PASSWORD="+tt.password)...), "plain")
 		if err == nil || !strings.Contains(err.Error(), tt.want) || strings.Contains(err.Error(), "hunter2") {
 			t.Errorf("%s: got %v", name, err)
 		}
