@@ -86,6 +86,26 @@ func TestScanEndsWhenTheDatabaseIsSilent(t *testing.T) {
 	}
 }
 
+// macOS has no timeout.
+func TestScanWorksWithoutTimeout(t *testing.T) {
+	database := "file://" + newDatabase(t, `[{"path": "stdlib", "vulns": [{"id": "GO-2000-0001", "modified": "2000-01-01T00:00:00Z"}]}]`)
+	programs := t.TempDir()
+	for _, name := range []string{"bash", "basename", "cat", "dirname", "go", "grep", "mktemp", "rm"} {
+		path, err := exec.LookPath(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Symlink(path, filepath.Join(programs, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Setenv("PATH", programs)
+	status, output := scan(t, database)
+	if status != 1 || !strings.Contains(output, "program.main calls user.Current") {
+		t.Errorf("the scan ended with %d, want 1 and the call:\n%s", status, output)
+	}
+}
+
 // newDatabase writes a database of vulnerabilities with report and the given index of modules.
 func newDatabase(t *testing.T, modules string) string {
 	t.Helper()
