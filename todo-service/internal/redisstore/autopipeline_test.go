@@ -49,7 +49,8 @@ func TestAutoPipelineBatchesCallersThatArriveDuringARoundTrip(t *testing.T) {
 	for range 100 {
 		call()
 	}
-	testenv.Eventually(t, "all callers wait", func() bool { return s.pipeline.Collecting() == 2*100 })
+	// The limiter of the first caller may wait, too.
+	testenv.Eventually(t, "all callers wait", func() bool { return s.pipeline.Collecting() >= 2*100 })
 	release()
 	callers.Wait()
 	if got := sent.Load(); got > 3 { // the first, perhaps that of its limiter, and that of the hundred
