@@ -182,16 +182,23 @@ func (w Env) Admin(t *testing.T) *kadm.Client {
 	return kadm.NewClient(w.Client(t))
 }
 
-// Recreate deletes the topic and creates it again under its name.
+// Recreate deletes the topic and creates it again under its name. The broker then knows the new one.
 func (w Env) Recreate(t *testing.T) {
 	t.Helper()
 	admin := w.Admin(t)
 	if _, err := admin.DeleteTopic(TimeoutContext(t), w.Topic); err != nil {
 		t.Fatal(err)
 	}
+	var created kadm.CreateTopicResponse
 	testenv.Eventually(t, "the topic to be created again", func() bool {
-		_, err := admin.CreateTopic(TimeoutContext(t), Partitions, 1, nil, w.Topic)
+		var err error
+		created, err = admin.CreateTopic(TimeoutContext(t), Partitions, 1, nil, w.Topic)
 		return err == nil
+	})
+	// The controller has created the topic. Until the broker follows, it may name the deleted one to a producer.
+	testenv.Eventually(t, "the broker to know the new topic", func() bool {
+		topics, err := admin.ListTopics(TimeoutContext(t), w.Topic)
+		return err == nil && topics.Error() == nil && topics[w.Topic].ID == created.ID
 	})
 }
 
