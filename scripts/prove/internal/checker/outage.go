@@ -11,7 +11,7 @@ import (
 const (
 	minOutage        = 5 * time.Second  // a shorter outage looks like a slow response
 	faultAftermath   = 5 * time.Second  // after its end another fault still affects calls for this long
-	maxMemoryGrowth  = 24 << 20         // bytes; heap growth that garbage explains
+	maxMemoryGrowth  = (24 + 19) << 20  // bytes; garbage, and the memory in which a sign-in hashes a password
 	minSampledOutage = 15 * time.Second // an outage of at least this length must have memory samples
 )
 
