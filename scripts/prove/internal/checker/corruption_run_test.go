@@ -78,6 +78,20 @@ var faultCorruptions = map[string]corruption{
 			run.Memory[i].Resident += int64(i) << 23
 		}
 	}},
+	"memory of the replica without a fault grew while Kafka was down": {"outage", func(_ *testing.T, run *history.Run) {
+		run.Faults = append(run.Faults, history.Fault{Kind: "kill", Target: "todo-service-2", Began: atSecond(118), Ended: atSecond(118.2), Requests: 1})
+		for i := range run.Memory {
+			run.Memory[i].Resident += int64(i) << 23
+		}
+	}},
+	"memory grew long after a replica was killed": {"outage", func(_ *testing.T, run *history.Run) {
+		run.Faults = append(run.Faults, history.Fault{Kind: "kill", Target: "todo-service-2", Began: atSecond(110), Ended: atSecond(110.2), Requests: 1})
+		for i := range run.Memory {
+			if run.Memory[i].Target == "todo-service-2" {
+				run.Memory[i].Resident += int64(i) << 23
+			}
+		}
+	}},
 	"there are no memory samples": {"outage", func(_ *testing.T, run *history.Run) { run.Memory = nil }},
 	"no event waited for Kafka": {"backlog", func(_ *testing.T, run *history.Run) {
 		delayRecords(run, atSecond(140), atSecond(141), atSecond(121))

@@ -11,7 +11,7 @@ import (
 const (
 	minOutage        = 5 * time.Second  // a shorter outage looks like a slow response
 	faultAftermath   = 5 * time.Second  // after its end another fault still affects calls for this long
-	maxMemoryGrowth  = (24 + 19) << 20  // bytes; garbage, and the memory in which a sign-in hashes a password
+	maxMemoryGrowth  = 24 << 20         // bytes; heap growth that garbage explains
 	minSampledOutage = 15 * time.Second // an outage of at least this length must have memory samples
 )
 
@@ -54,14 +54,19 @@ func checkOutage(ix *index, found *violations) string {
 }
 
 // memoryGrowth returns how many bytes a replica of todo-service grew from the first to the last
-// third of an outage. It reports growth beyond maxMemoryGrowth.
+// third of an outage. It reports growth beyond maxMemoryGrowth. A replica that had a fault of its
+// own just before the outage is left out.
 func (ix *index) memoryGrowth(o interval, found *violations) (most int64) {
 	third := o.end.Sub(o.start) / 3
 	early, late := map[string]int64{}, map[string]int64{}
 	for _, m := range ix.Memory {
 		elapsed := m.At.Sub(o.start)
+		// A process that was started or resumed in this moment grows to the size that its work needs.
+		warmsUp := func() bool {
+			return ix.faultIntervals(faultAftermath, func(fault history.Fault) bool { return fault.Target == m.Target }).overlap(o.start, o.start)
+		}
 		switch {
-		case !strings.HasPrefix(m.Target, "todo-service") || elapsed < 0 || m.At.After(o.end):
+		case !strings.HasPrefix(m.Target, "todo-service") || elapsed < 0 || m.At.After(o.end) || warmsUp():
 		case elapsed <= third:
 			early[m.Target] = max(early[m.Target], m.Resident)
 		case elapsed >= 2*third && (late[m.Target] == 0 || m.Resident < late[m.Target]):
