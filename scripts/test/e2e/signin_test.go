@@ -18,9 +18,8 @@ import (
 // requestID is what two problems about the same differ in.
 var requestID = regexp.MustCompile(`"request_id":"[^"]*"`)
 
-// sessionReturn is the time after the return of Redis in which requests with a session succeed again, also on a busy
-// machine.
-const sessionReturn = 15 * time.Second
+// sessionReturn is the time after the return of Redis in which requests with a session succeed again.
+const sessionReturn = 5 * time.Second
 
 // requireSignIn skips the test if the system has no sign-in.
 func requireSignIn(t *testing.T) {
