@@ -18,9 +18,10 @@ import (
 // maxBytes is the number of bytes that are read: more than any valid password has.
 const maxBytes = 4096
 
-// Read shows each prompt, if in is a terminal, and reads a password after it without echo.
-// All must be equal. Otherwise it returns the first line of in, which must be the only one.
-// The error is apperr.Invalid if the input is not one password. Read returns when ctx ends.
+// Read reads a password. If in is a terminal, Read shows each prompt and reads the password
+// after it without echo, each time the same one. If in is no terminal, the password is its
+// only line. The error is apperr.Invalid if the input is not one password. Read returns when
+// ctx ends.
 func Read(ctx context.Context, in io.Reader, promptTo io.Writer, prompts ...string) (string, error) {
 	file, ok := in.(*os.File)
 	if !ok || !term.IsTerminal(int(file.Fd())) {
