@@ -15,7 +15,7 @@ func TestSignInReturnsATokenAndSetsNoCookie(t *testing.T) {
 	f := newSignInFixture(t, false)
 	f.signIn(t, "ann@example.com")
 	response := f.request("POST", "/sessions", `{"email":" ANN@example.com","password":"a long-tailed tit"}`)
-	token := f.sessions.sessions[1].token
+	token := f.sessions.Tokens()["S2"]
 	want := `{"token":"` + token + `","expires_at":"2026-01-16T10:00:00Z","user":{"id":1,"email":"ann@example.com"}}`
 	if response.Status != http.StatusCreated || response.Body != want {
 		t.Errorf("%d %s, want %s", response.Status, response.Body, want)
@@ -39,7 +39,7 @@ func TestSignInWithATokenOfAnIssuer(t *testing.T) {
 		"an empty header":      {"Authorization", " "},
 		"another scheme":       {"Authorization", "Basic issued.7"},
 		"two headers":          {"Authorization", "Bearer issued.7", "Authorization", "Bearer issued.7"},
-		"a token of a session": {"Authorization", "Bearer " + f.sessions.sessions[0].token},
+		"a token of a session": {"Authorization", "Bearer " + f.sessions.Tokens()["S1"]},
 	} {
 		p := wantProblem(t, f.request("POST", "/sessions", "", header...), http.StatusUnauthorized)
 		if p.Detail != "these credentials are not valid" {
@@ -119,7 +119,7 @@ func TestMalformedSignIns(t *testing.T) {
 		"change: another current password":   {"PATCH", "/users/me", `{"password":"three blind mice run","current_password":"a"}`, []string{"Authorization", "Bearer " + token}, 422, []string{"current_password"}},
 		"change: a short password":           {"PATCH", "/users/me", `{"password":"short","current_password":"a long-tailed tit"}`, []string{"Authorization", "Bearer " + token}, 422, []string{"password"}},
 		"change: the role":                   {"PATCH", "/users/me", `{"role":"admin"}`, []string{"Authorization", "Bearer " + token}, 400, nil},
-		"sign out: a session of no user":     {"DELETE", "/sessions/session-7", "", []string{"Authorization", "Bearer " + token}, 404, nil},
+		"sign out: a session of no user":     {"DELETE", "/sessions/S7", "", []string{"Authorization", "Bearer " + token}, 404, nil},
 		"sign out: with a body":              {"DELETE", "/sessions/current", `{"a":1}`, []string{"Authorization", "Bearer " + token}, 400, nil},
 		"sign out everywhere: with a body":   {"DELETE", "/sessions", `{"a":1}`, []string{"Authorization", "Bearer " + token}, 400, nil},
 	} {
@@ -152,8 +152,8 @@ func TestUserSeesItselfAndItsSessions(t *testing.T) {
 		t.Errorf("me: %d %s", me.Status, me.Body)
 	}
 	list := f.as(second, "GET", "/sessions", "")
-	const times = `"created_at":"2026-01-15T10:00:00Z","last_seen":"2026-01-15T10:00:00Z","expires_at":"2026-01-16T10:00:00Z",`
-	if want := `[{"id":"session-3",` + times + `"current":true},{"id":"session-1",` + times + `"current":false}]`; list.Body != want {
+	const times = `"created_at":"2026-01-15T10:00:00Z","last_seen":"2026-01-15T10:01:00Z","expires_at":"2026-01-16T10:00:00Z",`
+	if want := `[{"id":"S3",` + times + `"current":true},{"id":"S1",` + times + `"current":false}]`; list.Body != want {
 		t.Errorf("sessions: %s", list.Body)
 	}
 	for _, response := range []httpResponse{me, list, created} {
@@ -163,8 +163,8 @@ func TestUserSeesItselfAndItsSessions(t *testing.T) {
 		token, target string
 		status        int
 	}{
-		{second, "/sessions/session-2", 404}, // bob's
-		{second, "/sessions/session-1", 204},
+		{second, "/sessions/S2", 404}, // bob's
+		{second, "/sessions/S1", 204},
 		{first, "/sessions/current", 401},
 		{second, "/sessions/current", 204},
 		{second, "/sessions/current", 401},

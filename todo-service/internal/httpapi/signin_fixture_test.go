@@ -2,15 +2,11 @@ package httpapi_test
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/netip"
-	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -34,7 +30,7 @@ type signInFixture struct {
 
 func newSignInFixture(t testing.TB, signUpOpen bool) *signInFixture {
 	t.Helper()
-	f := &signInFixture{sessions: &fakeSessions{}, attempts: &fakeAttempts{}}
+	f := &signInFixture{sessions: &fakeSessions{SessionStore: memstore.NewSessionStore(start)}, attempts: &fakeAttempts{}}
 	accounts, err := account.NewService(account.Config{
 		Store: memstore.NewUserStore(), Sessions: f.sessions, Limits: f.attempts, Verify: verifyToken, Now: func() time.Time { return start },
 	})
@@ -90,49 +86,34 @@ func (f *signInFixture) as(token, method, target, body string, header ...string)
 	return f.request(method, target, body, append([]string{"Authorization", "Bearer " + token}, header...)...)
 }
 
-// fakeSessions keeps sessions in memory.
+// fakeSessions has the faults of a store of sessions.
 type fakeSessions struct {
-	mu       sync.Mutex
-	sessions []fakeSession
-	away     bool
-	loses    bool // authenticate loses the session, as a defect may
-}
-
-type fakeSession struct {
-	token string
-	session.Session
+	*memstore.SessionStore
+	away  bool
+	loses bool // authenticate loses the session, as a defect may
 }
 
 var errAway = apperr.New(apperr.Unavailable, "sessions are away")
 
-func (s *fakeSessions) Create(_ context.Context, userID int64, role account.Role) (account.Session, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+func (s *fakeSessions) Create(ctx context.Context, userID int64, role account.Role) (account.Session, error) {
 	if s.away {
 		return account.Session{}, errAway
 	}
-	var random [32]byte
-	_, _ = rand.Read(random[:])
-	started := fakeSession{base64.RawURLEncoding.EncodeToString(random[:]), session.Session{
-		ID: fmt.Sprintf("session-%d", len(s.sessions)+1), User: session.User{ID: userID, Role: string(role)},
-		CreatedAt: start, LastSeen: start, ExpiresAt: start.AddDate(0, 0, 1),
-	}}
-	s.sessions = append(s.sessions, started)
-	return account.Session{ID: started.ID, Token: started.token, ExpiresAt: started.ExpiresAt}, nil
+	return s.SessionStore.Create(ctx, userID, role)
 }
 
-func (s *fakeSessions) Check(_ context.Context, token string) (session.Session, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+func (s *fakeSessions) Check(ctx context.Context, token string) (session.Session, error) {
 	if s.away {
 		return session.Session{}, errAway
 	}
-	for _, stored := range s.sessions {
-		if stored.token == token && stored.ID != "" {
-			return stored.Session, nil
-		}
+	return s.SessionStore.Check(ctx, token)
+}
+
+func (s *fakeSessions) List(ctx context.Context, userID int64) ([]session.Session, error) {
+	if s.away {
+		return nil, errAway
 	}
-	return session.Session{}, apperr.New(apperr.Unauthenticated, "the request has no valid session; sign in")
+	return s.SessionStore.List(ctx, userID)
 }
 
 // authenticate is httpapi.SignIn.Authenticate. It counts users as "user:1".
@@ -151,46 +132,6 @@ func (s *fakeSessions) authenticate(ctx context.Context, limiter *fakeLimiter, t
 		return ctx, limiter.decision, nil
 	}
 	return session.WithSession(ctx, checked), limiter.decision, nil
-}
-
-func (s *fakeSessions) List(_ context.Context, userID int64) ([]session.Session, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.away {
-		return nil, errAway
-	}
-	var of []session.Session
-	for _, stored := range slices.Backward(s.sessions) {
-		if stored.User.ID == userID && stored.ID != "" {
-			of = append(of, stored.Session)
-		}
-	}
-	return of, nil
-}
-
-func (s *fakeSessions) Revoke(_ context.Context, userID int64, id string) error {
-	if s.end(userID, func(sessionID string) bool { return sessionID == id }) == 0 {
-		return apperr.New(apperr.NotFound, "no such session")
-	}
-	return nil
-}
-
-func (s *fakeSessions) RevokeAll(_ context.Context, userID int64, except string) error {
-	s.end(userID, func(sessionID string) bool { return sessionID != except })
-	return nil
-}
-
-// end ends sessions: they lose their id.
-func (s *fakeSessions) end(userID int64, selected func(id string) bool) (ended int) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for i := range s.sessions {
-		if stored := &s.sessions[i]; stored.User.ID == userID && stored.ID != "" && selected(stored.ID) {
-			stored.ID = ""
-			ended++
-		}
-	}
-	return ended
 }
 
 // fakeAttempts counts nothing, and refuses with err.

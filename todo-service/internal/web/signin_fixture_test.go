@@ -2,15 +2,13 @@ package web_test
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/base64"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/netip"
 	"net/url"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -43,7 +41,7 @@ type signInFixture struct {
 
 func newSignInFixture(t testing.TB, options ...func(*web.SignIn)) *signInFixture {
 	t.Helper()
-	f := &signInFixture{sessions: &fakeSessions{}, attempts: &fakeAttempts{}, users: &brokenUsers{UserStore: memstore.NewUserStore()}}
+	f := &signInFixture{sessions: &fakeSessions{SessionStore: memstore.NewSessionStore(start)}, attempts: &fakeAttempts{}, users: &brokenUsers{UserStore: memstore.NewUserStore()}}
 	accounts, err := account.NewService(account.Config{
 		Store: f.users, Sessions: f.sessions, Limits: f.attempts, Now: func() time.Time { return start },
 	})
@@ -149,103 +147,57 @@ func (s *brokenUsers) Get(ctx context.Context, id int64) (account.User, error) {
 	return s.UserStore.Get(ctx, id)
 }
 
-// fakeSessions keeps sessions in memory.
+// fakeSessions has the faults of a store of sessions.
 type fakeSessions struct {
-	mu       sync.Mutex
-	sessions []fakeSession
-	made     int
-	away     bool
-	stuck    bool // no session can be ended or listed
-	noUser   bool // a check finds a session without a user, as a defect may
-}
-
-type fakeSession struct {
-	token string
-	session.Session
+	*memstore.SessionStore
+	away   bool
+	stuck  bool // no session can be ended or listed
+	noUser bool // a check finds a session without a user, as a defect may
 }
 
 var errAway = apperr.New(apperr.Unavailable, "sessions are unavailable at the moment; try again")
 
-func (s *fakeSessions) Create(_ context.Context, userID int64, role account.Role) (account.Session, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+func (s *fakeSessions) Create(ctx context.Context, userID int64, role account.Role) (account.Session, error) {
 	if s.away {
 		return account.Session{}, errAway
 	}
-	s.made++
-	var random [32]byte
-	_, _ = rand.Read(random[:])
-	started := fakeSession{base64.RawURLEncoding.EncodeToString(random[:]), session.Session{
-		ID: fmt.Sprintf("S%d", s.made), User: session.User{ID: userID, Role: string(role)},
-		CreatedAt: start, LastSeen: start.Add(time.Minute), ExpiresAt: start.AddDate(0, 0, 1),
-	}}
-	s.sessions = append(s.sessions, started)
-	return account.Session{ID: started.ID, Token: started.token, ExpiresAt: started.ExpiresAt}, nil
+	return s.SessionStore.Create(ctx, userID, role)
 }
 
-func (s *fakeSessions) Check(_ context.Context, token string) (session.Session, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.away {
+func (s *fakeSessions) Check(ctx context.Context, token string) (session.Session, error) {
+	switch {
+	case s.away:
 		return session.Session{}, errAway
-	}
-	if s.noUser {
+	case s.noUser:
 		return session.Session{}, nil
 	}
-	for _, stored := range s.sessions {
-		if stored.token == token {
-			return stored.Session, nil
-		}
-	}
-	return session.Session{}, apperr.New(apperr.Unauthenticated, "the request has no valid session; sign in")
+	return s.SessionStore.Check(ctx, token)
 }
 
-func (s *fakeSessions) List(_ context.Context, userID int64) (of []session.Session, err error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+func (s *fakeSessions) List(ctx context.Context, userID int64) ([]session.Session, error) {
 	if s.away || s.stuck {
 		return nil, errAway
 	}
-	for _, stored := range slices.Backward(s.sessions) {
-		if stored.User.ID == userID {
-			of = append(of, stored.Session)
-		}
-	}
-	return of, nil
+	return s.SessionStore.List(ctx, userID)
 }
 
-func (s *fakeSessions) Revoke(_ context.Context, userID int64, id string) error {
-	return s.end(userID, func(sessionID string) bool { return sessionID == id }, apperr.New(apperr.NotFound, "no such session"))
-}
-
-func (s *fakeSessions) RevokeAll(_ context.Context, userID int64, except string) error {
-	return s.end(userID, func(sessionID string) bool { return sessionID != except }, nil)
-}
-
-// end ends the selected sessions of the user. Without one it returns none.
-func (s *fakeSessions) end(userID int64, selected func(id string) bool, none error) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+func (s *fakeSessions) Revoke(ctx context.Context, userID int64, id string) error {
 	if s.away || s.stuck {
 		return errAway
 	}
-	before := len(s.sessions)
-	s.sessions = slices.DeleteFunc(s.sessions, func(stored fakeSession) bool { return stored.User.ID == userID && selected(stored.ID) })
-	if len(s.sessions) == before {
-		return none
+	return s.SessionStore.Revoke(ctx, userID, id)
+}
+
+func (s *fakeSessions) RevokeAll(ctx context.Context, userID int64, except string) error {
+	if s.away || s.stuck {
+		return errAway
 	}
-	return nil
+	return s.SessionStore.RevokeAll(ctx, userID, except)
 }
 
 // ids returns the ids of the sessions that have not ended, joined.
 func (s *fakeSessions) ids() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	var ids []string
-	for _, stored := range s.sessions {
-		ids = append(ids, stored.ID)
-	}
-	return strings.Join(ids, " ")
+	return strings.Join(slices.Sorted(maps.Keys(s.Tokens())), " ")
 }
 
 // fakeAttempts notes the addresses that it counts, and refuses with err.

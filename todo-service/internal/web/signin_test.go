@@ -74,7 +74,7 @@ func TestSignInSetsTheCookieAndShowsTheUsersTasks(t *testing.T) {
 		if to := wantRedirect(t, got); to != "/?done=false" {
 			t.Errorf("it leads to %s", to)
 		}
-		if cookie := strings.Replace(got.Header.Get("Set-Cookie"), f.sessions.sessions[0].token, "TOKEN", 1); cookie != want || got.Header.Get("Cache-Control") != "private, no-cache" {
+		if cookie := strings.Replace(got.Header.Get("Set-Cookie"), f.sessions.Tokens()["S1"], "TOKEN", 1); cookie != want || got.Header.Get("Cache-Control") != "private, no-cache" {
 			t.Errorf("the cookie is %s", cookie)
 		}
 		if _, err := f.tasks.Create(t.Context(), 1, task.Draft{Title: "Learn Go"}); err != nil {
@@ -84,7 +84,7 @@ func TestSignInSetsTheCookieAndShowsTheUsersTasks(t *testing.T) {
 		if !slices.Equal(titles(root), []string{"Learn Go"}) || !strings.HasPrefix(text(element(t, root, "account")), "ann ann@example.com") {
 			t.Errorf("the list is %q of %q", titles(root), text(element(t, root, "account")))
 		}
-		if strings.Contains(b.get("/").Body+b.get("/page/account").Body, f.sessions.sessions[0].token) {
+		if strings.Contains(b.get("/").Body+b.get("/page/account").Body, f.sessions.Tokens()["S1"]) {
 			t.Error("a document has the token")
 		}
 		if len(f.attempts.signIns) != 1 || f.attempts.signIns[0].String() != "192.0.2.1" || f.limited != 1 {
