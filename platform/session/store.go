@@ -74,9 +74,9 @@ func (s *Store) Create(ctx context.Context, user User) (token string, created Se
 }
 
 // Check returns the session of a token, and moves its expiry: the session has been used.
-// From an idle time of 10 minutes on it moves it once a minute, with LastSeen, so that a
-// session may end a minute too early, and never too late. Without a session the error is apperr.Unauthenticated. Without an answer of Redis
-// within 40 ms it is apperr.Unavailable.
+// With Config.Idle of 10 minutes or more, Check moves the expiry once a minute, with LastSeen:
+// a session may end a minute too early, and never too late. Without a session the error is
+// apperr.Unauthenticated. Without an answer of Redis within 40 ms it is apperr.Unavailable.
 func (s *Store) Check(ctx context.Context, token string) (Session, error) {
 	key, err := s.Key(token)
 	if err != nil {

@@ -297,19 +297,9 @@ func (m *matrix) sendHTTP(name string, route route, client sessiontest.Client) e
 	}
 	r.Header.Set("X-Forwarded-For", address)
 	client.SetCredential(r, token)
-	response, err := m.client.Do(r)
+	response, text, err := m.exchange(r) //nolint:bodyclose // exchange closes it
 	if err != nil {
 		return err
-	}
-	defer response.Body.Close()
-	if response.StatusCode == http.StatusServiceUnavailable {
-		return errBusy
-	}
-	var text []byte
-	if !strings.HasPrefix(response.Header.Get("Content-Type"), "text/event-stream") {
-		if text, err = io.ReadAll(response.Body); err != nil {
-			return err
-		}
 	}
 	secrets := []string{userPassword}
 	if token != "" {
@@ -321,9 +311,28 @@ func (m *matrix) sendHTTP(name string, route route, client sessiontest.Client) e
 	if response.StatusCode == http.StatusSeeOther && slices.Contains(setsCookie, name) {
 		response.Header.Del("Set-Cookie")
 	}
-	err = client.Check(route.access, response, string(text), secrets...)
+	err = client.Check(route.access, response, text, secrets...)
 	if client.WantStatus(route.access, method) != http.StatusOK {
 		err = errors.Join(err, m.wantUntouched(id))
 	}
 	return err
+}
+
+// exchange sends the request and returns the response with its body, which of a stream is
+// "". The error is errBusy if the service has no time for the request.
+func (m *matrix) exchange(r *http.Request) (response *http.Response, body string, err error) {
+	m.Helper()
+	response, err = m.client.Do(r)
+	if err != nil {
+		return nil, "", err
+	}
+	defer response.Body.Close()
+	switch {
+	case response.StatusCode == http.StatusServiceUnavailable:
+		return nil, "", errBusy
+	case strings.HasPrefix(response.Header.Get("Content-Type"), "text/event-stream"):
+		return response, "", nil
+	}
+	text, err := io.ReadAll(response.Body)
+	return response, string(text), err
 }

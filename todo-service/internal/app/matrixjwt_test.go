@@ -6,7 +6,6 @@ import (
 	"encoding/base64"
 	"encoding/pem"
 	"fmt"
-	"io"
 	"net/http"
 	"strings"
 	"testing"
@@ -74,17 +73,12 @@ func (m *matrix) postSession(authorization, body string) signInAnswer {
 		if body != "" {
 			r.Header.Set("Content-Type", "application/json")
 		}
-		response, err := m.client.Do(r)
+		response, text, err := m.exchange(r) //nolint:bodyclose // exchange closes it
 		if err != nil {
 			return err
 		}
-		defer response.Body.Close()
-		if response.StatusCode == http.StatusServiceUnavailable {
-			return errBusy
-		}
-		text, err := io.ReadAll(response.Body)
-		got = signInAnswer{response.StatusCode, requestID.ReplaceAllString(string(text), ""), response.Header.Get("WWW-Authenticate"), response.Header.Get("Set-Cookie")}
-		return err
+		got = signInAnswer{response.StatusCode, requestID.ReplaceAllString(text, ""), response.Header.Get("WWW-Authenticate"), response.Header.Get("Set-Cookie")}
+		return nil
 	})
 	return got
 }
