@@ -19,7 +19,6 @@ func TestNothingIsMissedAcrossARestartOfTheServer(t *testing.T) {
 	second := p.openTab(t)
 	second.visit("/")
 	second.awaitLive()
-	p.awaitQuiet()
 	second.awaitQuiet()
 	reads := system.todo.count(`^GET /tasks(\?|$)`)
 	system.todo.cut() // so that the page cannot resume before the changes are made
@@ -132,7 +131,6 @@ func TestGoneLogReloadsTheList(t *testing.T) {
 	p := arrive(t, func() { made = create(t, "Learn Go", 5); create(t, "Buy milk", 4) })
 	p.expectStatus(http.StatusGone)
 	p.expectBreak()
-	p.awaitQuiet()
 	system.todo.cut()
 	change(t, made.ID, map[string]any{"title": "Learn Go well"})
 	system.todo.inject(t, 1, `^GET /events`, problem(http.StatusGone, "the position is gone"))

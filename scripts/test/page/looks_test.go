@@ -291,7 +291,6 @@ func TestPrintShowsTheListAlone(t *testing.T) {
 func TestTabOrderIsThatOfTheDocument(t *testing.T) {
 	p := arrive(t, func() { create(t, "Learn Go", 2); create(t, "Learn gRPC", 1) })
 	p.awaitTitles("Learn Go", "Learn gRPC")
-	p.awaitQuiet()
 	var names []string
 	positions := []int{}
 	for range 30 {

@@ -49,12 +49,14 @@ type tab struct {
 	person *person
 }
 
-// arrive opens the page for a new person on a system without tasks but those that prepare makes.
+// arrive opens the page for a new person on a system without tasks but those that prepare makes. The page has read
+// its list when arrive returns: a later change reaches it as an event.
 func arrive(t *testing.T, prepare ...func()) *person {
 	t.Helper()
 	p := prepared(t, prepare...)
 	p.visit("/")
 	p.awaitLive()
+	p.awaitQuiet()
 	return p
 }
 
