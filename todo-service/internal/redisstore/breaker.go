@@ -17,7 +17,7 @@ var (
 
 const (
 	probeInterval   = 100 * time.Millisecond // between two PINGs to a Redis that does not answer
-	immediateProbes = 2                      // consecutive openings after which the first PING is delayed too
+	immediateProbes = 3                      // after more consecutive openings, the first PING is delayed, too
 	maxProbeDelays  = 5                      // the longest delay of a first PING, in probeIntervals
 )
 
@@ -52,8 +52,8 @@ func (b *breaker) onFailure(ctx context.Context) {
 	if b.open.Swap(true) {
 		return
 	}
-	delay := probeInterval * time.Duration(max(0, min(b.consecutiveOpens-immediateProbes, maxProbeDelays)))
 	b.consecutiveOpens++
+	delay := probeInterval * time.Duration(max(0, min(b.consecutiveOpens-immediateProbes, maxProbeDelays)))
 	if !b.probing {
 		b.probing = true
 		go b.probe(ctx, delay)
