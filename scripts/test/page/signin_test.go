@@ -239,8 +239,19 @@ func TestUserSignsInSeesOwnTasksAndSignsOut(t *testing.T) {
 			p.click(p.Selector("#account summary"))
 			p.awaitText(p.Selector("#account"), u.email)
 			p.inspect("signed in, " + name)
+			if !plain {
+				p.do(p.Press(kb.Escape))
+				p.awaitNone(p.Selector("#account[open]"))
+				if focused := evaluate[string](p.tab, "document.activeElement.localName"); focused != "summary" {
+					t.Errorf("after Esc the focus is on %q, want the menu's button", focused)
+				}
+				p.click(p.Selector("#account summary"))
+			}
 			p.do(p.SetViewport(320, 640))
 			p.inspect("signed in, narrow, " + name)
+			if lines := evaluate[int](p.tab, "new Set([...document.querySelectorAll('h1, #search, #account')].map((e) => Math.round(e.getBoundingClientRect().top / 40))).size"); lines != 2 {
+				t.Errorf("the narrow header has %d lines, want 2", lines)
+			}
 			p.click(p.Element("button", "Sign out"))
 			p.awaitDocument("Sign in to Tasks")
 			p.awaitTitles()

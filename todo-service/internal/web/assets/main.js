@@ -205,6 +205,12 @@ function moveBy(step, event) {
 }
 
 function goBack() {
+  const account = find('account');
+  if (account?.open) {
+    account.open = false;
+    account.querySelector('summary').focus();
+    return undefined;
+  }
   if (historyPanel.isOpen) return historyPanel.close();
   if (document.activeElement === find('search').elements.namedItem('q')) {
     if (!controls.clearSearch()) rows.move(0);
