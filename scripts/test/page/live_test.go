@@ -173,6 +173,7 @@ func TestListHoldsStillWhileAPointerIsDown(t *testing.T) {
 	p.await(p.row(made.ID))
 	release, err := p.row(made.ID).Selector(".title").MouseDown()
 	p.do(err)
+	remove(t, create(t, "Not for long", 90).ID) // which leaves nothing to draw
 	for i := range 3 {
 		create(t, fmt.Sprintf("Above %d", i), 90)
 	}

@@ -97,7 +97,8 @@ export class ListView {
         rows.update(id);
         this.#changed.delete(id);
       }
-      status.notice('held', this.#remote.size > 0 ? count(this.#remote.size, 'change') : '');
+      const waiting = [...this.#remote].filter((id) => rows.element(id) || tasks.isShown(id)).length;
+      status.notice('held', waiting > 0 ? count(waiting, 'change') : '');
       return;
     }
     status.notice('held', '');

@@ -69,6 +69,12 @@ export class TaskList {
     return this.#tasks.get(id) ?? this.#recent.get(id)?.task ?? undefined;
   }
 
+  /** Whether the view shows a task. @param {number|string} id */
+  isShown(id) {
+    const task = this.#tasks.get(id);
+    return task !== undefined && this.#shows(task);
+  }
+
   /**
    * Replaces the view and its tasks by what was read from the server.
    * @param {View} view
