@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/jmoiron/sqlx"
 	"github.com/prometheus/client_golang/prometheus"
@@ -41,6 +42,7 @@ func openWithMetrics(t *testing.T, dsn string, reg prometheus.Registerer) *sqlx.
 	t.Helper()
 	cfg := postgres.Defaults()
 	cfg.DSN = config.Secret(dsn)
+	cfg.ConnectTimeout = time.Minute // a loaded machine is no fault
 	db, err := postgres.Open(cfg, reg)
 	if err != nil {
 		t.Fatal(err)

@@ -125,7 +125,7 @@ func TestCallsReturnAtTheirDeadlineWhenTheServerIsFrozen(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			proxy, through := behindProxy(t, dsn)
-			db := open(t, through+"&connect_timeout=60")
+			db := open(t, through)
 			stmt, err := db.PreparexContext(t.Context(), "SELECT pg_sleep($1)::text")
 			if err != nil {
 				t.Fatal(err)

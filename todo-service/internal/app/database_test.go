@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"net/url"
 	"testing"
+	"time"
 
 	"github.com/jmoiron/sqlx"
 
@@ -62,6 +63,7 @@ func openDatabase(t testing.TB, dsn *url.URL) *sqlx.DB {
 	t.Helper()
 	cfg := postgres.Defaults()
 	cfg.DSN = config.Secret(dsn.String())
+	cfg.ConnectTimeout = time.Minute // a loaded machine is no fault
 	db, err := postgres.Open(cfg, nil)
 	if err != nil {
 		t.Fatal(err)

@@ -68,6 +68,7 @@ func open(t testing.TB, dsn *url.URL) *sqlx.DB {
 	t.Helper()
 	cfg := postgres.Defaults()
 	cfg.DSN = config.Secret(dsn.String())
+	cfg.ConnectTimeout = time.Minute // a loaded machine is no fault
 	db, err := postgres.Open(cfg, nil)
 	if err != nil {
 		t.Fatal(err)
