@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -55,19 +56,36 @@ func TestOrdinaryDay(t *testing.T) {
 	p.inspect("list, dark")
 }
 
-// The document has its rows before the script runs.
+// The document has its rows before the script runs, and the header has its height.
 func TestFirstLoadHasItsRowsBeforeTheScript(t *testing.T) {
-	p := prepared(t, func() { create(t, "Learn Go", 1) })
-	entered, release := system.todo.hold(t, `^GET /assets/.*/main\.js$`, system.todo.forward.ServeHTTP)
-	done := make(chan error, 1)
-	go func() { done <- p.Navigate(system.todo.url()) }()
-	receive(t, entered, "the request for the script")
-	p.awaitTitles("Learn Go")
-	p.inspect("first load")
-	release()
-	p.do(receive(t, done, "the load of the document"))
-	p.awaitLive()
-	p.awaitTitles("Learn Go")
+	for _, h := range []hand{mouse, touch} {
+		t.Run(string(h), func(t *testing.T) {
+			p := prepared(t, func() { create(t, "Learn Go", 1) })
+			p.do(p.SetTouch(h == touch))
+			entered, release := system.todo.hold(t, `^GET /assets/.*/main\.js$`, system.todo.forward.ServeHTTP)
+			done := make(chan error, 1)
+			go func() { done <- p.Navigate(system.todo.url()) }()
+			receive(t, entered, "the request for the script")
+			p.awaitTitles("Learn Go")
+			p.inspect("first load, " + string(h))
+			heights := func() (all []float64) {
+				for _, width := range []int64{320, 412, 1280} {
+					p.do(p.SetViewport(width, 800))
+					p.do(p.SetTouch(h == touch)) // the window's metrics end it
+					all = append(all, evaluate[float64](p.tab, "document.querySelector('header').getBoundingClientRect().height"))
+				}
+				return all
+			}
+			before := heights()
+			release()
+			p.do(receive(t, done, "the load of the document"))
+			p.awaitLive()
+			p.awaitTitles("Learn Go")
+			if after := heights(); !slices.Equal(before, after) {
+				t.Errorf("the script changed the heights of the header from %v to %v", before, after)
+			}
+		})
+	}
 }
 
 func TestDatabaseThatIsAwayHasAPage(t *testing.T) {

@@ -97,7 +97,7 @@ export class ListView {
         rows.update(id);
         this.#changed.delete(id);
       }
-      const waiting = [...this.#remote].filter((id) => rows.element(id) || tasks.isShown(id)).length;
+      const waiting = [...this.#remote].filter((id) => !this.#parts.isHidden(id) && (rows.element(id) || tasks.isShown(id))).length;
       status.notice('held', waiting > 0 ? count(waiting, 'change') : '');
       return;
     }

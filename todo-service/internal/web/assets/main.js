@@ -207,9 +207,12 @@ function moveBy(step, event) {
 function goBack() {
   const account = find('account');
   if (account?.open) {
+    const inside = account.contains(document.activeElement) || document.activeElement === document.body;
     account.open = false;
-    account.querySelector('summary').focus();
-    return undefined;
+    if (inside) {
+      account.querySelector('summary').focus();
+      return undefined;
+    }
   }
   if (historyPanel.isOpen) return historyPanel.close();
   if (document.activeElement === find('search').elements.namedItem('q')) {
