@@ -99,6 +99,7 @@ func TestDeletionIsUndone(t *testing.T) {
 	byEveryHand(t, func(t *testing.T, h hand) {
 		var made task
 		p := arriveWith(t, h, func() { made = create(t, "Learn Go", 1); create(t, "Learn gRPC", 1) })
+		p.stopUndo()
 		p.act(h, made.ID, "Delete")
 		p.awaitTitles("Learn gRPC")
 		undo := p.Element("status", "").Element("button", "Undo")
@@ -137,6 +138,7 @@ func TestDeletionIsSentWhenThePageIsLeft(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			var made task
 			p := arrive(t, func() { made = create(t, "Learn Go", 1) })
+			p.stopUndo()
 			p.act(keyboard, made.ID, "Delete")
 			p.awaitTitles()
 			if _, ok := findTask(t, "Learn Go"); !ok {
@@ -154,7 +156,7 @@ func TestDeletionOfAHiddenPage(t *testing.T) {
 		t.Run(string(h), func(t *testing.T) {
 			var made task
 			p := arriveWith(t, h, func() { made = create(t, "Learn Go", 1) })
-			evaluate[bool](p.tab, "(window.setInterval = () => 0, true)") // the time for undo is never over
+			p.stopUndo()
 			p.act(h, made.ID, "Delete")
 			undo := p.Element("button", "Undo")
 			p.await(undo)
@@ -389,6 +391,7 @@ func TestShortcutsAreListedAndLeaveTypingAlone(t *testing.T) {
 	p.do(p.Press(kb.Escape))
 	p.goTo(made.ID)
 	p.do(p.Press("x", 2)) // with Ctrl
+	p.awaitQuiet()
 	if now, _ := findTask(t, "Learn Go"); now.Version != 1 {
 		t.Errorf("the task has changed: %+v", now)
 	}

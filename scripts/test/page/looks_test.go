@@ -47,6 +47,7 @@ func TestTitlesAreTextEverywhere(t *testing.T) {
 	awaitTask(t, titles[0]+" renamed", nil)
 	p.act(keyboard, made.ID, "History")
 	p.awaitText(p.Element("complementary", "History"), "<svg onload")
+	p.stopUndo()
 	p.act(keyboard, made.ID, "Delete")
 	p.awaitText(p.Element("status", ""), "<img src=x")
 	p.inspect("titles")
@@ -208,6 +209,7 @@ const listMoving = `(() => {
 func TestNothingMovesUnderReducedMotion(t *testing.T) {
 	var made task
 	p := arrive(t, func() { made = create(t, "Learn Go", 2); create(t, "Learn gRPC", 1) })
+	p.stopUndo()
 	moving := func(motion string) []string {
 		p.do(p.SetMedia("", map[string]string{"prefers-reduced-motion": motion}))
 		p.act(keyboard, made.ID, "Delete")

@@ -295,6 +295,12 @@ func (one *tab) awaitQuiet() {
 	})
 }
 
+// stopUndo makes the time in which a deletion can be undone endless.
+func (one *tab) stopUndo() {
+	one.t.Helper()
+	evaluate[bool](one, "(window.setInterval = () => 0, true)")
+}
+
 // setClock sets the page's clock, which then goes on.
 func (one *tab) setClock(now time.Time) {
 	one.t.Helper()
