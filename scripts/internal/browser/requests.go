@@ -6,7 +6,7 @@ import (
 	"github.com/chromedp/cdproto/network"
 )
 
-// requests counts the documents and the fetches of a tab. Chromium does not report the end of every other request, such
+// requests counts the documents and the fetches of a tab, but for event streams. Chromium does not report the end of every other request, such
 // as that for the script of a shared worker that runs already.
 type requests struct {
 	mu      sync.Mutex
@@ -20,7 +20,9 @@ func (r *requests) record(ev any) {
 	defer r.mu.Unlock()
 	switch ev := ev.(type) {
 	case *network.EventRequestWillBeSent:
-		if ev.Type == network.ResourceTypeDocument || ev.Type == network.ResourceTypeFetch {
+		// A tab without the shared worker has a stream of its own, which has no end.
+		stream := ev.Request.Headers["Accept"] == "text/event-stream"
+		if ev.Type == network.ResourceTypeDocument || ev.Type == network.ResourceTypeFetch && !stream {
 			r.sent++
 			r.running[ev.RequestID] = ev.Request.URL
 		}

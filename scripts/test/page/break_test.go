@@ -352,6 +352,7 @@ func TestDeletionOfATaskThatLeftTheListIsGivenUp(t *testing.T) {
 	p := prepared(t, func() { made = create(t, "Learn Go", 5) })
 	p.visit("/?done=false")
 	p.awaitLive()
+	p.awaitQuiet()
 	hear := changeUnseen(p, made.ID, map[string]any{"done": true})
 	p.act(keyboard, made.ID, "Delete")
 	p.awaitTitles()

@@ -40,6 +40,7 @@ func arriveWith(t *testing.T, h hand, prepare ...func()) *person {
 	}
 	p.visit("/")
 	p.awaitLive()
+	p.awaitQuiet()
 	return p
 }
 

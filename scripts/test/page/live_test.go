@@ -56,9 +56,7 @@ func TestTabsOfABrowserShareOneStream(t *testing.T) {
 		one.awaitLive()
 		tabs = append(tabs, one)
 	}
-	if n := metric(t, "todo_watchers"); n != 1 {
-		t.Errorf("eight tabs hold %g streams, want 1", n)
-	}
+	awaitWatchers(t, 1)
 	create(t, "Learn Go", 1)
 	for _, one := range tabs {
 		one.awaitTitles("Learn Go")
@@ -69,15 +67,18 @@ func TestTabsOfABrowserShareOneStream(t *testing.T) {
 	for _, one := range tabs[1:] {
 		one.awaitTitles("Learn Go", "Learn gRPC")
 	}
-	if n := metric(t, "todo_watchers"); n != 1 {
-		t.Errorf("seven tabs hold %g streams, want 1", n)
-	}
+	awaitWatchers(t, 1)
 	for _, one := range tabs[1:] {
 		one.Close()
 	}
+	awaitWatchers(t, 0)
+}
+
+func awaitWatchers(t *testing.T, want float64) {
+	t.Helper()
 	eventually(t, func() error {
-		if n := metric(t, "todo_watchers"); n != 0 {
-			return fmt.Errorf("no tab is open, and %g streams are", n)
+		if n := metric(t, "todo_watchers"); n != want {
+			return fmt.Errorf("%g streams are open, want %g", n, want)
 		}
 		return nil
 	})
@@ -177,7 +178,11 @@ func TestListHoldsStillWhileAPointerIsDown(t *testing.T) {
 	for i := range 3 {
 		create(t, fmt.Sprintf("Above %d", i), 90)
 	}
-	p.awaitText(p.Selector("main"), "3 changes")
+	// The counts are drawn with the notice.
+	p.awaitText(p.Selector("#filters"), "All 4")
+	if held := evaluate[string](p.tab, "document.querySelector('.notice[data-notice=held]')?.textContent ?? ''"); held != "3 changes" {
+		t.Errorf("the page says %q, want 3 changes", held)
+	}
 	p.awaitTitles("Learn Go")
 	p.inspect("held changes")
 	p.do(release())
