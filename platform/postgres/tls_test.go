@@ -121,7 +121,7 @@ func connect(t *testing.T, dsn url.URL) error {
 	cfg := struct {
 		Postgres postgres.Config `config:"postgres"`
 	}{postgres.Defaults()}
-	if err := config.Load(&cfg, "", []string{"POSTGRES_DSN=" + dsn.String()}); err != nil {
+	if err := config.Load(&cfg, "", []string{"POSTGRES_DSN=" + dsn.String(), "POSTGRES_CONNECT_TIMEOUT=1m"}); err != nil {
 		return err
 	}
 	db, err := postgres.Open(cfg.Postgres, nil)

@@ -61,8 +61,8 @@ func TestPoolIsCountedByTheStateOfItsConnections(t *testing.T) {
 	client := redis.Open(cfg, "redis", reg)
 	defer client.Close()
 	blocked := make(chan error, 1)
-	// A second is twice as long as the pool makes a command wait for a connection.
-	go func() { blocked <- client.BLPop(t.Context(), time.Second, "no such list").Err() }()
+	// This is longer than the pool makes a command wait for a connection: half a second.
+	go func() { blocked <- client.BLPop(t.Context(), 5*time.Second, "no such list").Err() }()
 	testenv.Eventually(t, "a connection in use", func() bool { return poolMetrics(t, reg)["redis_pool_connections redis,in_use"] == 1 })
 	if err := client.Ping(t.Context()).Err(); err == nil {
 		t.Error("a pool of one connection served two commands at once")

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/lib/pq"
@@ -35,6 +36,7 @@ func openPostgres(t *testing.T) (migrate, service *sql.DB, p server.Postgres) {
 	for _, user := range e.security.Users {
 		cfg := postgres.Defaults()
 		cfg.DSN = config.Secret(p.DSNOf(user))
+		cfg.ConnectTimeout = time.Minute // a loaded machine is no fault
 		db, err := postgres.Open(cfg, nil)
 		if err != nil {
 			t.Fatal(err)

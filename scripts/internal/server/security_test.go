@@ -310,6 +310,7 @@ func TestRealPostgresWithTLS(t *testing.T) {
 		dsn.RawQuery = tt.query
 		cfg := postgres.Defaults()
 		cfg.DSN = config.Secret(dsn.String())
+		cfg.ConnectTimeout = time.Minute // a loaded machine is no fault
 		db, err := postgres.Open(cfg, nil)
 		if err != nil {
 			t.Fatal(err)

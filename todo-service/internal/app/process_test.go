@@ -83,7 +83,7 @@ func TestEverySignalEndsStreamsWithAResumeToken(t *testing.T) {
 		t.Run(signal.String()+", the reader of the log "+reader, func(t *testing.T) {
 			t.Parallel()
 			env, ops := environment(t)
-			env = append(env, "POSTGRES_DSN="+createDatabase(t).String(), "REDIS_ADDR="+testenv.RequireEnv(t, "TEST_REDIS_ADDR"), "LOG_FORMAT=json", "LOG_LEVEL=debug",
+			env = append(env, "POSTGRES_DSN="+createDatabase(t).String(), "POSTGRES_CONNECT_TIMEOUT=1m", "REDIS_ADDR="+testenv.RequireEnv(t, "TEST_REDIS_ADDR"), "LOG_FORMAT=json", "LOG_LEVEL=debug",
 				"REDIS_KEY_PREFIX=test-"+rand.Text()+":", "RATE_LIMIT_REQUESTS=1000")
 			var migration bytes.Buffer
 			migrate := processtest.Command(env, "migrate")

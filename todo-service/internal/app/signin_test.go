@@ -343,7 +343,8 @@ func TestUsersAreMadeListedDisabledAndEnabledByCommand(t *testing.T) {
 	t.Parallel()
 	f := serveWithSignIn(t, migratedDatabase(t), newPrefix())
 	env := []string{
-		"POSTGRES_DSN=" + f.cfg.Postgres.DSN.Reveal(), "REDIS_ADDR=" + f.cfg.Redis.Addr, "REDIS_KEY_PREFIX=" + f.cfg.Redis.KeyPrefix, "REDIS_TIMEOUT=10s",
+		"POSTGRES_DSN=" + f.cfg.Postgres.DSN.Reveal(), "REDIS_ADDR=" + f.cfg.Redis.Addr, "REDIS_KEY_PREFIX=" + f.cfg.Redis.KeyPrefix,
+		"POSTGRES_CONNECT_TIMEOUT=1m", "REDIS_TIMEOUT=10s",
 	}
 	for _, step := range []struct {
 		args, stdin string
