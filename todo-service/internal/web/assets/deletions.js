@@ -158,7 +158,7 @@ export class Deletions {
       if (tasks.put(body)) draw(id, { moved: true });
       deletion.version = body.version;
       const sentence = 'Not deleted: the task was changed meanwhile';
-      if (tasks.order.includes(id)) {
+      if (tasks.isShown(id)) {
         this.#showRefused(id, deletion, 'conflict', `${sentence}.`, 'Delete it anyway');
         return;
       }
