@@ -6,8 +6,8 @@ import (
 	"github.com/chromedp/cdproto/network"
 )
 
-// requests counts the documents and the fetches of a tab, but for event streams. Chromium does not report the end of every other request, such
-// as that for the script of a shared worker that runs already.
+// requests counts the documents and the fetches of a tab, but for event streams. Chromium does not report the end of
+// every other request, such as that for the script of a shared worker that runs already.
 type requests struct {
 	mu      sync.Mutex
 	sent    int
@@ -34,7 +34,7 @@ func (r *requests) record(ev any) {
 }
 
 // Requests returns how many documents and fetches the tab has requested, and the URLs of those without a whole response.
-// It does not see what workers request.
+// It leaves out event streams, and does not see what workers request.
 func (t *Tab) Requests() (sent int, running []string) {
 	t.requests.mu.Lock()
 	defer t.requests.mu.Unlock()

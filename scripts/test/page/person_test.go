@@ -53,11 +53,7 @@ type tab struct {
 // its list when arrive returns: a later change reaches it as an event.
 func arrive(t *testing.T, prepare ...func()) *person {
 	t.Helper()
-	p := prepared(t, prepare...)
-	p.visit("/")
-	p.awaitLive()
-	p.awaitQuiet()
-	return p
+	return arriveWith(t, mouse, prepare...)
 }
 
 // prepared is a person with a blank tab. When the test ends, it fails for every problem that it did not expect.
